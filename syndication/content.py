@@ -1,0 +1,90 @@
+"""What an entry says: the plain records that travel from intake through the ledger to every rendering. Pure.
+
+`EntryContent` is stored as JSON in a draft or a revision and never changes once published. Body HTML is sanitised
+before it gets here; images are referred to as `media:<sha256>.<ext>` and are made absolute by the renderings.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Author(Record):
+    name: str
+    url: str | None = None
+
+
+class Related(Record):
+    """One item of "For more on this topic please see:"; `url` may be missing where the document gave a title only."""
+
+    title: str
+    url: str | None = None
+
+
+class Image(Record):
+    """An image of an entry. `sha256` is the hex digest of the bytes, `ext` one of png, jpg, gif, webp."""
+
+    sha256: str
+    ext: str
+    width: int
+    height: int
+    alt: str
+    credit: str = ""
+    caption: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256}.{self.ext}"
+
+
+class EntryContent(Record):
+    """Everything a reader may see of an entry. `language` None means the publication's."""
+
+    title: str
+    standfirst: str = ""
+    body_html: str
+    language: str | None = None
+    authors: tuple[Author, ...] = ()
+    related: tuple[Related, ...] = ()
+    topics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # "The author advises …": plain text beside the standard notice, never instead of it
+    canonical_url: str | None = None
+    licence_url: str | None = None
+    images: tuple[Image, ...] = ()
+
+
+class MediaFile(Record):
+    """Bytes of an image that came along with a document, checked and hashed."""
+
+    sha256: str
+    ext: str
+    width: int
+    height: int
+    data: bytes
+
+
+class EntryDraft(Record):
+    """One document, read. Made by `intake`, stored by `intake.importer`.
+
+    `identity` is an explicit `id` of the document or None (the importer then takes the path, else the source hash);
+    `source` names the file for people; `published_at` is the date a backfill carries; `publish_at` schedules;
+    `warnings` are sentences for the person who imports.
+    """
+
+    source: str
+    source_hash: str
+    identity: str | None = None
+    series: str | None = None
+    slug: str
+    part: int | None = None
+    published_at: datetime | None = None
+    publish_at: datetime | None = None
+    content: EntryContent
+    media: tuple[MediaFile, ...] = Field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
