@@ -1,0 +1,46 @@
+"""Ring a worker's bell: a Celery message that carries a name and ids, nothing else. Losing one costs latency only.
+
+`QUEUES` is the one table name → queue; `tasks.app` routes by it too (a bare client would ring into the default queue).
+A dead broker is logged and shrugged off: every hint has a sweep that finds the same work.
+"""
+
+from __future__ import annotations
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+
+log = structlog.get_logger(__name__)
+
+QUEUES = {
+    "publish.publish_due": "publish",
+    "publish.render_owed": "publish",
+    "digests.cut_due": "digests",
+    "digests.freeze": "digests",
+    "mail.send_due": "mail",
+    "mail.send_transactional": "transactional",
+    "sweeps.sweep": "maintenance",
+}
+
+
+class Bell:
+    """Callable as the ledger's `ring`. `broker_url` empty: nobody listens, the sweeps do it all."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._client: Celery | None = None
+        if broker_url:
+            self._client = Celery("syndication.hints", broker=broker_url, set_as_current=False)
+            self._client.conf.update(
+                task_ignore_result=True,
+                task_serializer="json",
+                broker_connection_timeout=1.0,
+                broker_transport_options={"socket_connect_timeout": 1.0, "socket_timeout": 2.0},
+            )
+
+    def __call__(self, name: str, *args: object) -> None:
+        if self._client is None:
+            return
+        try:
+            self._client.send_task(name, args=args, queue=QUEUES[name], ignore_result=True, retry=False, expires=3600)
+        except (KombuError, OSError) as error:
+            log.warning("hint not delivered; the sweep will find the work", hint=name, reason=str(error))

@@ -1,0 +1,104 @@
+"""Tables of people: subscribers, what they follow, their consent, and who must never get mail again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from syndication.ledger.base import Base, BigId
+
+
+class Subscriber(Base):
+    """A person. `handle` is 16 random bytes: the one-click address, valid as long as the record."""
+
+    __tablename__ = "subscriber"
+    __table_args__ = (UniqueConstraint("publication_id", "address_key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
+    address: Mapped[str] = mapped_column(String(320))  # as it is written to
+    address_key: Mapped[str] = mapped_column(String(320))  # folded for comparison
+    domain: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(35))
+    timezone: Mapped[str] = mapped_column(String(64), index=True)
+    handle: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
+    demo: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+
+class Subscription(Base):
+    """A wish: one series (`series_id`) or all (None) at one cadence. asked → active → ended(reason).
+
+    `cursor` is the greatest `mail_seq` dealt with; it never moves back. `shields` is true for an active or ended
+    subscription to a series: that series stays out of the same person's `all` until they ask for `all` anew.
+    `scope` is 0 for all, else the series id, so that one unique key serves both.
+    """
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "scope"),
+        Index("ix_subscription_due", "cadence", "state", "subscriber_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id", ondelete="CASCADE"))
+    series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
+    scope: Mapped[int] = mapped_column(BigId)
+    cadence: Mapped[str] = mapped_column(String(8))  # at-once | daily | weekly
+    state: Mapped[str] = mapped_column(String(8), default="asked")
+    cursor: Mapped[int] = mapped_column(BigId, default=0)
+    shields: Mapped[bool] = mapped_column(default=False)
+    asked_at: Mapped[datetime]
+    active_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_reason: Mapped[str] = mapped_column(String(40), default="")
+
+
+class SeriesStart(Base):
+    """An `all` subscription starts this series elsewhere than at its own cursor; used up by the next freeze."""
+
+    __tablename__ = "series_start"
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigId)
+
+
+class Consent(Base):
+    """Evidence of what somebody asked for, confirmed or ended: when, from where, by which act. Never changed."""
+
+    __tablename__ = "consent"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id", ondelete="CASCADE"), index=True)
+    act: Mapped[str] = mapped_column(String(20))  # asked | confirmed | changed | ended | imported
+    detail: Mapped[dict[str, Any]]
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+
+
+class Suppression(Base):
+    """An address that gets no mail, by keyed hash, so that it outlives the erased record (guarantee 6)."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (UniqueConstraint("publication_id", "address_hash"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
+    address_hash: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(20))  # left | bounced | complained | manual | erased
+    at: Mapped[datetime]
+
+
+class FormerHandle(Base):
+    """The hash of an erased person's one-click handle: the link in an old mail still answers 200."""
+
+    __tablename__ = "former_handle"
+
+    handle_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime]

@@ -1,0 +1,39 @@
+"""Tables of running the service: facts about this ledger, who was seen working, and who may beat."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from syndication.ledger.base import Base
+
+
+class Fact(Base):
+    """One named fact of this ledger: the pepper of suppression hashes, the running service's address, and the like."""
+
+    __tablename__ = "fact"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class Seen(Base):
+    """A process was alive at `at`. `kind`: web | worker | beat."""
+
+    __tablename__ = "seen"
+
+    process: Mapped[str] = mapped_column(String(120), primary_key=True)  # kind@host:pid
+    kind: Mapped[str] = mapped_column(String(10))
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Chair(Base):
+    """A seat one process at a time may hold, such as `beat`; taken over when `until` has passed."""
+
+    __tablename__ = "chair"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(120))
+    until: Mapped[datetime]

@@ -1,0 +1,25 @@
+"""Every table, imported once, so that `Base.metadata` is whole for migrations and tests."""
+
+from syndication.ledger.audience import Consent, FormerHandle, SeriesStart, Subscriber, Subscription, Suppression
+from syndication.ledger.base import Base
+from syndication.ledger.content import (
+    Artifact,
+    Draft,
+    Entry,
+    Feed,
+    Media,
+    MediaUse,
+    Notice,
+    Publication,
+    Revision,
+    Series,
+)
+from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue, Lease, Letter
+from syndication.ledger.operations import Chair, Fact, Seen
+from syndication.ledger.partners import Partner, Pull
+
+__all__ = [
+    "Artifact", "Base", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry", "Entry", "Fact", "Feed",
+    "FormerHandle", "Issue", "Lease", "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
+    "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
+]  # fmt: skip

@@ -1,0 +1,119 @@
+"""Every setting, its unit and its default: `SYNDICATION_*` in the environment, then one TOML file, then the default.
+
+The file is `SYNDICATION_CONFIG`, else `syndication.toml` in the data directory. `docs/settings.md` lists every one and is
+held against this class by a test.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+
+class Settings(BaseSettings):
+    """Read once at the start of a process; frozen afterwards."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNDICATION_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("var"), description="Directory of the embedded database, broker, outbox and journals.")
+    config: Path | None = Field(None, description="The TOML file; default `syndication.toml` in the data directory.")
+    database_url: str = Field("", description="SQLAlchemy address of the ledger; empty: SQLite in the data directory.")
+    broker_url: str = Field("", description="Celery's broker; empty: the embedded Valkey of `syndicate up`.")
+    mail_url: str = Field(
+        "", description="smtp://user:pass@host:port?…, smtps://…, maildir:PATH; empty: `outbox/` in the data directory."
+    )
+    base_url: str = Field("", description="Public address of the service, no trailing slash; empty: http://host:port.")
+    host: str = Field("127.0.0.1", description="Address the web server binds.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the web server binds.")
+    web_workers: int = Field(1, ge=1, description="Web processes.")
+    worker_processes: int = Field(2, ge=1, description="Processes of the worker that `syndicate up` starts.")
+    secret_keys: str = Field(
+        "", description="Comma list; the first signs, all verify. Empty: made once and kept in the data directory."
+    )
+    templates_dir: Path | None = Field(None, description="Single templates found here override the shipped ones.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    feed_entries: int = Field(20, ge=1, le=500, description="Newest entries a feed document shows.")
+    feed_max_bytes: int = Field(512_000, ge=10_000, description="Largest feed document in bytes; fewer entries then.")
+    feed_cache_bytes: int = Field(64_000_000, ge=0, description="Compressed feed documents one web process keeps.")
+    feed_check_seconds: float = Field(
+        0.5, gt=0, description="How often a web process compares its feeds with the ledger."
+    )
+
+    document_max_bytes: int = Field(10_000_000, ge=1, description="Largest document that import takes, in bytes.")
+    image_max_bytes: int = Field(5_000_000, ge=1, description="Largest image that import takes, in bytes.")
+    image_max_pixels: int = Field(40_000_000, ge=1, description="Largest image that import takes, in pixels.")
+
+    lease_seconds: int = Field(120, ge=5, description="How long a worker owns a slice of deliveries.")
+    task_time_limit_seconds: int = Field(90, ge=1, description="A task is killed after this; less than the lease.")
+    visibility_timeout_seconds: int = Field(
+        300, ge=1, description="The broker redelivers after this; more than the lease."
+    )
+    journal_grace_seconds: int = Field(
+        300, ge=0, description="After a lost lease, how long a journal may still turn up."
+    )
+    slice_size: int = Field(200, ge=1, le=5_000, description="Deliveries one claim leases.")
+    freeze_chunk: int = Field(5_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
+    retry_ladder_minutes: str = Field(
+        "5,30,120,360,720,1440,2880", description="Minutes between tries of a deferred delivery; used up: failed."
+    )
+    mail_max_html_bytes: int = Field(95_000, ge=5_000, description="Largest HTML part of a mail, decoded, in bytes.")
+    smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")
+    sweep_seconds: float = Field(5.0, gt=0, description="How often beat looks for owed work without a hint.")
+
+    consent_token_hours: int = Field(72, ge=1, description="How long a confirmation link works.")
+    trusted_proxies: str = Field("", description="Comma list of addresses whose X-Forwarded-For is believed.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("give a whole address such as https://news.example.org")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        data_dir = Path(os.environ.get("SYNDICATION_DATA_DIR", "var"))
+        file = Path(os.environ.get("SYNDICATION_CONFIG", data_dir / "syndication.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def resolved_base_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self.port}"
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite3').absolute()}"
+
+    @property
+    def resolved_mail_url(self) -> str:
+        return self.mail_url or f"maildir:{(self.data_dir / 'outbox').absolute()}"
+
+    @property
+    def retry_ladder(self) -> tuple[int, ...]:
+        """Seconds to wait before try 2, 3, …"""
+        return tuple(round(float(step) * 60) for step in self.retry_ladder_minutes.split(",") if step.strip())
+
+    @property
+    def shows_workbench(self) -> bool:
+        """The outbox and the four panes exist only on loopback with the maildir transport."""
+        return (
+            self.resolved_mail_url.startswith("maildir:")
+            and urlsplit(self.resolved_base_url).hostname in LOOPBACK_HOSTS
+        )
