@@ -21,10 +21,15 @@ def test_hints_ring_once_and_only_after_the_commit(db: Database) -> None:
 def test_a_rollback_rings_nothing_and_keeps_nothing(db: Database) -> None:
     rung: list[str] = []
     db.ring = lambda name, *_: rung.append(name)
-    with pytest.raises(RuntimeError), db.transaction() as session:
-        session.add(Fact(name="a", value="b"))
-        ring_after_commit(session, "mail.send_due", 7)
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with db.transaction() as session:
+            session.add(Fact(name="a", value="b"))
+            ring_after_commit(session, "mail.send_due", 7)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert rung == []
     with db.reading() as session:
         assert session.get(Fact, "a") is None
