@@ -59,6 +59,17 @@ class EntryContent(Record):
     images: tuple[Image, ...] = ()
 
 
+class PublishedNotice(Record):
+    """One version of the disclaimer in one language. `text` is plain, one line, what the gate counts; `html` is one
+    `<p>` that says the same with its links. Made by `feeds.disclaimers.render_notice`, kept in the ledger."""
+
+    id: int
+    language: str
+    version: int
+    text: str
+    html: str
+
+
 class MediaFile(Record):
     """Bytes of an image that came along with a document, checked and hashed."""
 

@@ -40,8 +40,6 @@ class Settings(BaseSettings):
     templates_dir: Path | None = Field(None, description="Single templates found here override the shipped ones.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
-    feed_entries: int = Field(20, ge=1, le=500, description="Newest entries a feed document shows.")
-    feed_max_bytes: int = Field(512_000, ge=10_000, description="Largest feed document in bytes; fewer entries then.")
     feed_cache_bytes: int = Field(64_000_000, ge=0, description="Compressed feed documents one web process keeps.")
     feed_check_seconds: float = Field(
         0.5, gt=0, description="How often a web process compares its feeds with the ledger."

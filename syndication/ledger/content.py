@@ -82,6 +82,7 @@ class Entry(Base):
         UniqueConstraint("publication_id", "updated_at"),
         Index("ix_entry_feed", "publication_id", "state", "published_at"),
         Index("ix_entry_series_feed", "series_id", "state", "published_at"),
+        Index("ix_entry_series_updated", "series_id", "updated_at"),
         Index("ix_entry_changes", "publication_id", "seq"),
         Index("ix_entry_mail", "publication_id", "mail_seq"),
         Index("ix_entry_scheduled", "scheduled_at", postgresql_where=text("state = 'scheduled'")),
@@ -95,10 +96,11 @@ class Entry(Base):
     slug: Mapped[str] = mapped_column(String(200))
     part: Mapped[int | None]
     state: Mapped[str] = mapped_column(String(12), default="draft")
-    seq: Mapped[int] = mapped_column(BigId, default=0)  # publication.seq of its last visible change; 0: never visible
+    seq: Mapped[int] = mapped_column(BigId, default=0)  # number of its last visible change, its own; 0: never visible
     mail_seq: Mapped[int | None] = mapped_column(BigId)
     mailed_anew: Mapped[bool] = mapped_column(default=False)  # published again: skip who has it already
     scheduled_at: Mapped[datetime | None]
+    mail_wanted: Mapped[bool] = mapped_column(default=True)  # a scheduled backfill is mailed to nobody
     published_at: Mapped[datetime | None]  # first publication, or the date a backfill carries; never moves
     updated_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]

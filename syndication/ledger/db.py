@@ -78,13 +78,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent look; whatever the block changes is rolled back."""
+        """A consistent look; whatever the block changes is rolled back. What it loaded stays readable, detached."""
         with Session(self.engine, expire_on_commit=False) as session:
             if not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             try:
                 yield session
             finally:
+                session.expunge_all()  # a rollback would expire what was loaded
                 session.rollback()
 
     def close(self) -> None:

@@ -1,0 +1,244 @@
+"""Publishing: one act, all of it or nothing; ids, dates and mail numbers as promised; embargo and disclaimer held."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from syndication import clock, publishing
+from syndication.errors import BadInput, Conflict, DisclaimerBreach
+from syndication.feeds import artifacts
+from syndication.feeds.disclaimers import STANDARD, count_html
+from syndication.ledger import notices
+from syndication.ledger.content import Artifact, Entry, Feed, Publication
+from syndication.ledger.db import Database
+from tests.publishing.conftest import NewEntry, redraft
+
+BASE = "http://127.0.0.1:8000"
+
+
+def feed(db: Database, name: str = "all") -> dict:  # type: ignore[type-arg]
+    with db.reading() as session:
+        row = session.query(Feed).filter_by(name=name).one()
+        artifact = session.get_one(Artifact, (row.id, "json"))
+        return orjson.loads(gzip.decompress(artifact.gzip))
+
+
+def entry(db: Database, entry_id: int) -> Entry:
+    with db.reading() as session:
+        return session.get_one(Entry, entry_id)
+
+
+def test_a_published_entry_is_in_all_and_in_its_series_with_the_notice_once(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one")
+    changes = publishing.publish(db, BASE, [one])
+    assert [c.act for c in changes] == ["published"]
+    for name in ("all", "ferries"):
+        (item,) = feed(db, name)["items"]
+        with db.reading() as session:
+            notice = notices.current(session, 1, "en")
+        assert count_html(item["content_html"], notice.text) == 1
+        assert item["id"] == "tag:tideway.example,2026-01-01:one"
+    with db.reading() as session:
+        assert session.query(Feed).filter_by(name="floods").one().rendered_seq == -1  # untouched, not rendered
+
+
+def test_each_entry_has_its_own_number_and_date_of_change(db: Database, new_entry: NewEntry) -> None:
+    ids = [new_entry(f"e{n}") for n in range(60)]
+    seen: list[tuple[int, int]] = []
+    publishing.publish(db, BASE, ids, progress=lambda done, total: seen.append((done, total)))
+    rows = [entry(db, i) for i in ids]
+    assert sorted(e.seq for e in rows) == list(range(1, 61))
+    assert [e.mail_seq for e in rows] == [e.seq for e in rows]
+    assert len({e.updated_at for e in rows}) == 60
+    assert seen == [(50, 60), (60, 60)]
+    assert len(feed(db)["items"]) == artifacts.SHOWN
+
+
+def test_publishing_twice_changes_nothing(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one")
+    publishing.publish(db, BASE, [one])
+    before = entry(db, one).seq
+    assert [c.act for c in publishing.publish(db, BASE, [one])] == ["unchanged"]
+    assert entry(db, one).seq == before
+
+
+def test_a_backfill_enters_by_its_date_and_is_mailed_to_nobody(db: Database, new_entry: NewEntry) -> None:
+    new, old = new_entry("new"), new_entry("old", published_at=datetime(2019, 5, 1, tzinfo=UTC))
+    publishing.publish(db, BASE, [new])
+    publishing.publish(db, BASE, [old], mail=False)
+    assert [i["title"] for i in feed(db)["items"]] == ["On new", "On old"]
+    assert feed(db)["items"][1]["date_published"].startswith("2019-05-01")
+    assert entry(db, old).mail_seq is None
+
+
+def test_a_date_in_the_future_is_not_shown(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one", published_at=clock.now() + timedelta(days=400))
+    publishing.publish(db, BASE, [one])
+    row = entry(db, one)
+    assert row.published_at is not None
+    assert row.published_at <= clock.now()
+
+
+def test_a_correction_keeps_id_date_and_mail_number(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one")
+    publishing.publish(db, BASE, [one])
+    before, item = entry(db, one), feed(db)["items"][0]
+    with pytest.raises(Conflict, match="no corrected text"):
+        publishing.correct(db, BASE, one)
+    with db.transaction() as session:
+        redraft(session, one, title="On two")
+    publishing.correct(db, BASE, one, "The title was wrong.")
+    after, changed = entry(db, one), feed(db)["items"][0]
+    assert (after.mail_seq, after.published_at, after.tag_uri) == (before.mail_seq, before.published_at, before.tag_uri)
+    assert after.seq > before.seq
+    assert changed["title"] == "On two"
+    assert changed["date_modified"] > item["date_modified"]
+    assert after.revision is not None
+    assert after.revision.number == 2
+
+
+def test_a_withdrawn_entry_leaves_the_feeds_and_comes_back_as_itself(db: Database, new_entry: NewEntry) -> None:
+    one, two = new_entry("one"), new_entry("two")
+    publishing.publish(db, BASE, [one, two])
+    first = entry(db, one)
+    publishing.withdraw(db, BASE, one, "Wrong numbers.")
+    assert [i["title"] for i in feed(db)["items"]] == ["On two"]
+    publishing.publish(db, BASE, [one])
+    again = entry(db, one)
+    assert (again.tag_uri, again.published_at) == (first.tag_uri, first.published_at)
+    assert again.mailed_anew
+    assert again.mail_seq == again.seq
+
+
+def test_an_embargo_holds_until_its_time(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one")
+    at = clock.now() + timedelta(hours=2)
+    with db.transaction() as session:
+        publishing.schedule(session, session.get_one(Entry, one), at)
+        with pytest.raises(BadInput, match="has passed"):
+            publishing.schedule(session, session.get_one(Entry, one), clock.now() - timedelta(seconds=1))
+    assert publishing.publish_due(db, BASE) == []
+    with clock.shifted(timedelta(hours=2, seconds=1)):
+        assert [c.act for c in publishing.publish_due(db, BASE)] == ["published"]
+        assert publishing.publish_due(db, BASE) == []
+    assert [i["title"] for i in feed(db)["items"]] == ["On one"]
+
+
+def test_a_body_with_the_notice_inside_is_stopped_and_nothing_is_published(db: Database, new_entry: NewEntry) -> None:
+    with db.reading() as session:
+        notice = notices.current(session, 1, "en")
+    bad = new_entry("bad", body_html=f"<p>{notice.text}</p>")
+    good = new_entry("good")
+    with pytest.raises(DisclaimerBreach, match="2 times"):
+        publishing.publish(db, BASE, [bad, good])
+    assert entry(db, good).state == "draft"
+    with clock.shifted(timedelta(days=1)), db.transaction() as session:
+        for each in (bad, good):
+            publishing.schedule(session, session.get_one(Entry, each), clock.now() + timedelta(seconds=1))
+    with clock.shifted(timedelta(days=2)):
+        assert [c.slug for c in publishing.publish_due(db, BASE)] == ["good"]
+
+
+def test_overtaken_between_rendering_and_storing_it_renders_anew(
+    db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = new_entry("one"), new_entry("two")
+    real, calls = publishing._render, []
+
+    def render(*args):  # type: ignore[no-untyped-def]
+        result = real(*args)
+        calls.append(1)
+        if len(calls) == 1:
+            publishing.publish(db, BASE, [two])
+        return result
+
+    monkeypatch.setattr(publishing, "_render", render)
+    publishing.publish(db, BASE, [one])
+    assert {i["title"] for i in feed(db)["items"]} == {"On one", "On two"}
+    assert {entry(db, one).seq, entry(db, two).seq} == {1, 2}
+    assert len(calls) == 3
+
+
+def test_overtaken_twice_it_renders_under_the_lock(
+    db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = new_entry("one")
+    real, calls = publishing._render, []
+
+    def render(*args):  # type: ignore[no-untyped-def]
+        result = real(*args)
+        calls.append(1)
+        if len(calls) <= 2:
+            with db.transaction() as session:
+                publishing.touch(session, 1)
+        return result
+
+    monkeypatch.setattr(publishing, "_render", render)
+    publishing.publish(db, BASE, [one])
+    assert len(calls) == 3
+    assert entry(db, one).seq == 3
+    with db.reading() as session:
+        assert session.get_one(Publication, 1).seq == 3
+
+
+def test_a_new_version_of_the_notice_makes_no_entry_look_new(db: Database, new_entry: NewEntry) -> None:
+    publishing.publish(db, BASE, [new_entry("one")])
+    before = feed(db)["items"][0]
+    version = publishing.set_notice(db, BASE, 1, "en", STANDARD["en"] + " Thank you.")
+    assert (version.version, version.fresh) == (2, True)
+    after = feed(db)["items"][0]
+    assert after["content_html"].count("Thank you.") == 1
+    assert {k: v for k, v in after.items() if k != "content_html"} == {
+        k: v for k, v in before.items() if k != "content_html"
+    }
+    assert not publishing.set_notice(db, BASE, 1, "en", STANDARD["en"] + " Thank you.").fresh
+
+
+def test_a_new_base_address_renders_all_feeds_anew_and_keeps_ids(db: Database, new_entry: NewEntry) -> None:
+    publishing.publish(db, BASE, [new_entry("one")])
+    before = feed(db)["items"][0]
+    assert publishing.rerender_all(db, "https://news.tideway.example") == 3
+    after = feed(db)
+    assert after["feed_url"] == "https://news.tideway.example/feeds/all.json"
+    assert after["items"][0]["id"] == before["id"]
+    assert after["items"][0]["date_modified"] == before["date_modified"]
+    assert publishing.rerender_all(db, "https://news.tideway.example") == 0
+
+
+def test_partner_feeds_become_owed_and_are_found(db: Database, new_entry: NewEntry) -> None:
+    with db.transaction() as session:
+        owner = session.get_one(Publication, 1)
+        mine = artifacts.ensure_feed(session, owner, "scope-a", "scope", [1], private=True).id
+        other = artifacts.ensure_feed(session, owner, "scope-b", "scope", [2], private=True).id
+    while artifacts.render_owed(db, BASE):
+        pass
+    publishing.publish(db, BASE, [new_entry("one")])
+    with db.reading() as session:
+        assert artifacts.owed(session) == [mine]
+        assert session.get_one(Feed, other).rendered_seq == 0
+    assert artifacts.render_owed(db, BASE) == 1
+
+
+def test_an_older_rendering_never_replaces_a_newer_one(db: Database, new_entry: NewEntry) -> None:
+    with db.reading() as session:
+        row = session.query(Feed).filter_by(name="all").one()
+        old = artifacts.render(session, session.get_one(Publication, 1), row, BASE)
+    publishing.publish(db, BASE, [new_entry("one")])
+    with db.transaction() as session:
+        assert not artifacts.store(session, session.get_one(Feed, row.id), old, 0)
+    assert len(feed(db)["items"]) == 1
+
+
+def test_last_modified_advances_a_second_a_change(db: Database, new_entry: NewEntry) -> None:
+    stamps = []
+    with clock.frozen(datetime(2026, 5, 1, 12, 0, 0, 300, tzinfo=UTC)):
+        for n in range(3):
+            publishing.publish(db, BASE, [new_entry(f"e{n}")])
+            with db.reading() as session:
+                row = session.query(Feed).filter_by(name="all").one()
+                stamps.append(session.get_one(Artifact, (row.id, "rss")).last_modified)
+    assert [s.second for s in stamps] == [0, 1, 2]
