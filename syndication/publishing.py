@@ -1,9 +1,4 @@
-"""Publish, schedule, correct, withdraw: the acts that change what the public sees, each one transaction.
-
-Rendering and the gate come first, on a snapshot with no lock held; then one transaction takes the publication's next
-numbers and stores entries, revisions and the documents of `all` and of the series touched. Where somebody else published in
-between, the numbers don't follow: nothing is kept and the rendering is made anew, the third time under the lock. Every other
-feed becomes owed. A crash leaves all of it or nothing.
+"""Publish, schedule, correct, withdraw: the acts that change what the public sees, each one transaction (see `press`).
 
 Guarantees: an id is minted once; `mail_seq` is set at the first publication and moved only by a new publication after a
 withdrawal; what the gate refuses is not published.
@@ -11,41 +6,28 @@ withdrawal; what the gate refuses is not published.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
-import orjson
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.errors import BadInput, Conflict, SyndicationError, TryLater
+from syndication.errors import BadInput, Conflict, SyndicationError
 from syndication.feeds import artifacts
 from syndication.feeds.disclaimers import render_notice
-from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Notice, Publication, Revision
-from syndication.ledger.db import Database, ledger_now, ring_after_commit
+from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision
+from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import content_of, the_publication
 from syndication.ledger.states import ENTRY, move
+from syndication.press import Change, Plan, carry_out, touch
 
 log = structlog.get_logger(__name__)
 
 BATCH = 50  # entries published in one transaction
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What became of one entry: `act` is published, corrected, withdrawn or unchanged."""
-
-    entry_id: int
-    act: str
-    series: str
-    slug: str
-    title: str
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +37,6 @@ class PublishedVersion:
     language: str
     version: int
     fresh: bool
-
-
-@dataclass
-class _Plan:
-    """An act decided in memory: the same function over the same ledger at the same instant gives the same plan."""
-
-    publication: Publication
-    seq: int  # publication.seq before the act
-    now: datetime
-    changes: list[Change] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    revisions: list[Revision] = field(default_factory=list)
-    spent: list[Draft] = field(default_factory=list)
-    mailable: bool = False
-
-    def stamp(self, entry: Entry) -> int:
-        """Gives the entry the next number and a date of change that no other entry has."""
-        self.entries.append(entry)
-        entry.seq = self.seq + len(self.entries)
-        entry.updated_at = self.now + timedelta(microseconds=len(self.entries) - 1)
-        return entry.seq
-
-    def fingerprint(self) -> str:
-        facts = [
-            (e.id, e.state, e.seq, e.mail_seq, e.updated_at, e.revision.content if e.revision else None)
-            for e in self.entries
-        ]
-        return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-Decide = Callable[[Session, _Plan], None]
 
 
 def mint_tag(publication: Publication, name: str) -> str:
@@ -105,11 +56,11 @@ def publish(
     for start in range(0, len(entry_ids), BATCH):
         batch = entry_ids[start : start + BATCH]
 
-        def decide(session: Session, plan: _Plan, batch: Sequence[int] = batch) -> None:
+        def decide(session: Session, plan: Plan, batch: Sequence[int] = batch) -> None:
             for entry in session.scalars(select(Entry).where(Entry.id.in_(batch)).order_by(Entry.id)).unique():
                 _publish_one(session, plan, entry, mail)
 
-        done += _act(db, base_url, decide)
+        done += carry_out(db, base_url, decide)
         if progress:
             progress(len(done), len(entry_ids))
     return done
@@ -127,13 +78,13 @@ def publish_due(db: Database, base_url: str) -> list[Change]:
     done: list[Change] = []
     for entry_id in due:
 
-        def decide(session: Session, plan: _Plan, entry_id: int = entry_id) -> None:
+        def decide(session: Session, plan: Plan, entry_id: int = entry_id) -> None:
             entry = session.get_one(Entry, entry_id)
             if entry.state == "scheduled" and entry.scheduled_at and entry.scheduled_at <= plan.now:
                 _publish_one(session, plan, entry, entry.mail_wanted)
 
         try:
-            done += _act(db, base_url, decide)
+            done += carry_out(db, base_url, decide)
         except SyndicationError as error:
             log.error("a scheduled entry cannot be published", entry=entry_id, reason=str(error))
     return done
@@ -145,7 +96,7 @@ def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> li
     Mail that is still pending or deferred gets the new text. Raises Conflict where nothing waits or nothing is published.
     """
 
-    def decide(session: Session, plan: _Plan) -> None:
+    def decide(session: Session, plan: Plan) -> None:
         entry = session.get_one(Entry, entry_id)
         draft = session.get(Draft, entry_id)
         if entry.state != "published":
@@ -157,13 +108,13 @@ def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> li
             )
         _revise(session, plan, entry, draft, summary)
 
-    return _act(db, base_url, decide)
+    return carry_out(db, base_url, decide)
 
 
 def withdraw(db: Database, base_url: str, entry_id: int, reason: str = "") -> list[Change]:
     """Takes an entry out of feeds, pages, media and pending mail. It keeps its id and its revisions."""
 
-    def decide(session: Session, plan: _Plan) -> None:
+    def decide(session: Session, plan: Plan) -> None:
         entry = session.get_one(Entry, entry_id)
         entry.state = move("entry", ENTRY, entry.slug, entry.state, "withdrawn")
         entry.withdrawn_at = plan.now
@@ -171,7 +122,7 @@ def withdraw(db: Database, base_url: str, entry_id: int, reason: str = "") -> li
         plan.stamp(entry)
         plan.changes.append(_change(entry, "withdrawn"))
 
-    return _act(db, base_url, decide)
+    return carry_out(db, base_url, decide)
 
 
 def schedule(session: Session, entry: Entry, at: datetime, *, mail: bool = True) -> None:
@@ -233,14 +184,6 @@ def add_notice(session: Session, publication: Publication, language: str, templa
     return PublishedVersion(language, number, fresh=True)
 
 
-def touch(session: Session, publication_id: int) -> int:
-    """The next number, for a change that shows everywhere (notice, names, settings): every feed is owed. Gives it."""
-    seq = _take_numbers(session, publication_id, 1)
-    session.execute(update(Feed).where(Feed.publication_id == publication_id).values(wanted_seq=seq))
-    ring_after_commit(session, "publish.render_owed")
-    return seq
-
-
 def rerender_all(db: Database, base_url: str) -> int:
     """Where the base address is not the one the artifacts were made for, makes them all anew; how many feeds."""
     with db.transaction() as session:
@@ -254,7 +197,7 @@ def rerender_all(db: Database, base_url: str) -> int:
     return total
 
 
-def _publish_one(session: Session, plan: _Plan, entry: Entry, mail: bool) -> None:
+def _publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
     draft = session.get(Draft, entry.id)
     if entry.state == "published":
         if draft is None:
@@ -279,13 +222,13 @@ def _publish_one(session: Session, plan: _Plan, entry: Entry, mail: bool) -> Non
     plan.changes.append(_change(entry, "published"))
 
 
-def _revise(session: Session, plan: _Plan, entry: Entry, draft: Draft, summary: str) -> None:
+def _revise(session: Session, plan: Plan, entry: Entry, draft: Draft, summary: str) -> None:
     plan.stamp(entry)
     _new_revision(session, plan, entry, draft, summary)
     plan.changes.append(_change(entry, "corrected"))
 
 
-def _new_revision(session: Session, plan: _Plan, entry: Entry, draft: Draft, summary: str) -> None:
+def _new_revision(session: Session, plan: Plan, entry: Entry, draft: Draft, summary: str) -> None:
     content = content_of(draft)
     revision = Revision(
         entry_id=entry.id,
@@ -305,95 +248,3 @@ def _change(entry: Entry, act: str) -> Change:
     if entry.revision is None:
         raise Conflict(f"entry {entry.slug} has no text;", remedy="import its document again.")
     return Change(entry.id, act, entry.series.slug, entry.slug, entry.revision.title, entry.revision.number)
-
-
-def _act(db: Database, base_url: str, decide: Decide) -> list[Change]:
-    """Decides and renders on a snapshot, then stores under the next numbers; see the module's head."""
-    for _ in range(2):
-        with db.reading() as session, session.no_autoflush:
-            plan = _plan(session, clock.now())
-            decide(session, plan)
-            if not plan.entries:
-                return plan.changes
-            rendered = _render(session, plan, base_url)
-            mark = plan.fingerprint()
-            now, seq = plan.now, plan.seq
-        try:
-            with db.transaction() as session, session.no_autoflush:
-                if _take_numbers(session, plan.publication.id, len(plan.entries)) != seq + len(plan.entries):
-                    raise _Overtaken("another publication came first")
-                again = _plan(session, now, seq)
-                decide(session, again)
-                if again.fingerprint() != mark:
-                    raise _Overtaken("a document was imported meanwhile")
-                _store(session, again, rendered)
-        except _Overtaken:
-            continue
-        return again.changes
-    with db.transaction() as session, session.no_autoflush:
-        seq = _take_numbers(session, the_publication(session).id, 0)
-        session.expire_all()  # loaded before the lock
-        plan = _plan(session, clock.now(), seq)
-        decide(session, plan)
-        if plan.entries:
-            _take_numbers(session, plan.publication.id, len(plan.entries))
-            _store(session, plan, _render(session, plan, base_url))
-    return plan.changes
-
-
-class _Overtaken(TryLater):
-    """The ledger moved between rendering and storing."""
-
-
-def _plan(session: Session, now: datetime, seq: int | None = None) -> _Plan:
-    publication = the_publication(session)
-    if publication.last_updated is not None:
-        now = max(now, publication.last_updated + timedelta(microseconds=1))
-    return _Plan(publication=publication, seq=publication.seq if seq is None else seq, now=now)
-
-
-def _take_numbers(session: Session, publication_id: int, count: int) -> int:
-    """`seq = seq + count … RETURNING`: locks the row, so numbers commit in order. On PostgreSQL this is FOR NO KEY UPDATE."""
-    taken: int = session.execute(
-        update(Publication)
-        .where(Publication.id == publication_id)
-        .values(seq=Publication.seq + count)
-        .returning(Publication.seq)
-        .execution_options(synchronize_session=False)
-    ).scalar_one()
-    return taken
-
-
-def _feeds(session: Session, plan: _Plan) -> list[Feed]:
-    touched = {e.series_id for e in plan.entries}
-    feeds = session.scalars(select(Feed).where(Feed.publication_id == plan.publication.id, Feed.gone.is_(False)))
-    return [f for f in feeds if not f.series_ids or touched & set(f.series_ids)]
-
-
-def _render(session: Session, plan: _Plan, base_url: str) -> dict[int, list[artifacts.Rendered]]:
-    return {
-        feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
-        for feed in _feeds(session, plan)
-        if feed.kind != "scope"
-    }
-
-
-def _store(session: Session, plan: _Plan, rendered: dict[int, list[artifacts.Rendered]]) -> None:
-    session.add_all(plan.revisions)
-    session.flush()
-    for revision in plan.revisions:
-        for sha256 in {image.sha256 for image in content_of(revision).images}:
-            session.add(MediaUse(sha256=sha256, revision_id=revision.id))
-    for draft in plan.spent:
-        session.delete(draft)
-    seq = plan.seq + len(plan.entries)
-    plan.publication.last_updated = plan.entries[-1].updated_at
-    session.flush()
-    for feed in _feeds(session, plan):
-        feed.wanted_seq = seq
-        if feed.id in rendered:
-            artifacts.store(session, feed, rendered[feed.id], seq)
-    session.flush()
-    ring_after_commit(session, "publish.render_owed")
-    if plan.mailable:
-        ring_after_commit(session, "digests.cut_due")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from syndication import clock, publishing
+from syndication import clock, press, publishing
 from syndication.errors import BadInput, Conflict, DisclaimerBreach
 from syndication.feeds import artifacts
 from syndication.feeds.disclaimers import STANDARD, count_html
@@ -147,7 +147,7 @@ def test_overtaken_between_rendering_and_storing_it_renders_anew(
     db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = new_entry("one"), new_entry("two")
-    real, calls = publishing._render, []
+    real, calls = press._render, []
 
     def render(*args):  # type: ignore[no-untyped-def]
         result = real(*args)
@@ -156,7 +156,7 @@ def test_overtaken_between_rendering_and_storing_it_renders_anew(
             publishing.publish(db, BASE, [two])
         return result
 
-    monkeypatch.setattr(publishing, "_render", render)
+    monkeypatch.setattr(press, "_render", render)
     publishing.publish(db, BASE, [one])
     assert {i["title"] for i in feed(db)["items"]} == {"On one", "On two"}
     assert {entry(db, one).seq, entry(db, two).seq} == {1, 2}
@@ -167,17 +167,17 @@ def test_overtaken_twice_it_renders_under_the_lock(
     db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = new_entry("one")
-    real, calls = publishing._render, []
+    real, calls = press._render, []
 
     def render(*args):  # type: ignore[no-untyped-def]
         result = real(*args)
         calls.append(1)
         if len(calls) <= 2:
             with db.transaction() as session:
-                publishing.touch(session, 1)
+                press.touch(session, 1)
         return result
 
-    monkeypatch.setattr(publishing, "_render", render)
+    monkeypatch.setattr(press, "_render", render)
     publishing.publish(db, BASE, [one])
     assert len(calls) == 3
     assert entry(db, one).seq == 3
