@@ -75,7 +75,7 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("issue_id", "subscriber_id"),
         Index("ix_delivery_subscriber", "subscriber_id"),
-        Index("ix_delivery_edition", "edition_id"),
+        Index("ix_delivery_edition", "edition_id", "subscriber_id"),
         Index("ix_delivery_issue_state", "issue_id", "state"),
         # The claim: transactional first, then by age. Partial, so that a million sent rows cost it nothing.
         Index(

@@ -1,0 +1,53 @@
+"""Who must never get mail again, by keyed hash (guarantee 6): the hash, and the question for one address or a chunk of them.
+
+The key is a random pepper, made once and kept as a fact of the ledger, so that the hashes outlive every erased record and
+say nothing without the ledger. `address_key` is the folded address of `subscriber.address_key`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syndication.ledger.tables import Fact, Suppression
+
+_PEPPER = "suppression pepper"
+_AT_A_TIME = 10_000  # parameters of one IN; SQLite takes 32,766
+
+
+def pepper(session: Session) -> bytes:
+    """The key; made by the first who asks (in a writing transaction)."""
+    fact = session.get(Fact, _PEPPER)
+    if fact is None:
+        fact = Fact(name=_PEPPER, value=secrets.token_hex(32))
+        session.add(fact)
+        session.flush()
+    return bytes.fromhex(fact.value)
+
+
+def address_hash(key: bytes, address_key: str) -> str:
+    """HMAC-SHA-256 in hex, as `suppression.address_hash` holds it."""
+    return hmac.digest(key, address_key.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def suppressed_among(session: Session, publication_id: int, address_keys: Collection[str]) -> set[str]:
+    """Those of `address_keys` (folded) that get no mail."""
+    mine = Suppression.publication_id == publication_id
+    if not address_keys or session.execute(select(Suppression.id).where(mine).limit(1)).first() is None:
+        return set()
+    key = pepper(session)
+    by_hash = {address_hash(key, address): address for address in address_keys}
+    found: set[str] = set()
+    for some in _slices(list(by_hash)):
+        query = select(Suppression.address_hash).where(mine, Suppression.address_hash.in_(some))
+        found.update(by_hash[hash_] for hash_ in session.scalars(query))
+    return found
+
+
+def _slices(values: list[str]) -> Iterable[list[str]]:
+    for start in range(0, len(values), _AT_A_TIME):
+        yield values[start : start + _AT_A_TIME]
