@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
 from syndication.feeds import artifacts
 from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Publication, Revision
@@ -158,6 +159,8 @@ def _store(session: Session, plan: Plan, rendered: dict[int, list[artifacts.Rend
     seq = plan.seq + len(plan.entries)
     plan.publication.last_updated = plan.entries[-1].updated_at
     session.flush()
+    for entry in plan.entries:  # mail that waits says what is true now
+        repoint(session, entry, entry.revision if entry.state == "published" else None)
     for feed in _feeds(session, plan):
         feed.wanted_seq = seq
         if feed.id in rendered:

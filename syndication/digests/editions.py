@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syndication.digests.windows import edition_key, key_hash
@@ -28,13 +29,18 @@ class Pinned(NamedTuple):
 
 
 def editions_for(session: Session, issue_id: int, wanted: Sequence[Pinned], now: datetime) -> dict[Pinned, int]:
-    """The ids of the issue's editions for `wanted`, made where they are missing.
-
-    The caller holds the issue's row or the publication's, so that nobody else makes the same edition meanwhile.
-    """
-    if not wanted:
-        return {}
+    """The ids of the issue's editions for `wanted`, made where they are missing. Two callers at once get the same ids."""
     by_hash = {pinned.hash: pinned for pinned in wanted}
+    found = _known(session, issue_id, by_hash)
+    new = {hash_: pinned for hash_, pinned in by_hash.items() if pinned not in found}
+    if new:
+        found.update(_make(session, issue_id, new, now))
+        overtaken = {hash_: pinned for hash_, pinned in new.items() if pinned not in found}
+        found.update(_known(session, issue_id, overtaken))
+    return found
+
+
+def _known(session: Session, issue_id: int, by_hash: dict[str, Pinned]) -> dict[Pinned, int]:
     found: dict[Pinned, int] = {}
     hashes = list(by_hash)
     for start in range(0, len(hashes), _AT_A_TIME):
@@ -42,28 +48,30 @@ def editions_for(session: Session, issue_id: int, wanted: Sequence[Pinned], now:
             Edition.issue_id == issue_id, Edition.key_hash.in_(hashes[start : start + _AT_A_TIME])
         )
         found.update({by_hash[hash_]: id_ for hash_, id_ in session.execute(query)})
-    new = {hash_: pinned for hash_, pinned in by_hash.items() if pinned not in found}
-    if new:
-        rows = [
-            {
-                "issue_id": issue_id,
-                "language": pinned.language,
-                "notice_id": pinned.notice_id,
-                "key_hash": hash_,
-                "revisions": [revision for _, revision in pinned.entries],
-                "created_at": now,
-            }
-            for hash_, pinned in new.items()
-        ]
-        made = session.execute(insert(Edition).returning(Edition.key_hash, Edition.id), rows)
-        ids = {new[hash_]: id_ for hash_, id_ in made}
-        session.execute(
-            insert(EditionEntry),
-            [
-                {"edition_id": id_, "entry_id": entry, "revision_id": revision}
-                for pinned, id_ in ids.items()
-                for entry, revision in pinned.entries
-            ],
-        )
-        found.update(ids)
     return found
+
+
+def _make(session: Session, issue_id: int, new: dict[str, Pinned], now: datetime) -> dict[Pinned, int]:
+    """Those that this call made; one that somebody else made meanwhile is missing."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    rows = [
+        {
+            "issue_id": issue_id,
+            "language": pinned.language,
+            "notice_id": pinned.notice_id,
+            "key_hash": hash_,
+            "revisions": [revision for _, revision in pinned.entries],
+            "created_at": now,
+        }
+        for hash_, pinned in new.items()
+    ]
+    statement = dialect.insert(Edition).on_conflict_do_nothing().returning(Edition.key_hash, Edition.id)
+    made = {new[hash_]: id_ for hash_, id_ in session.execute(statement, rows)}
+    carried = [
+        {"edition_id": id_, "entry_id": entry, "revision_id": revision}
+        for pinned, id_ in made.items()
+        for entry, revision in pinned.entries
+    ]
+    if carried:
+        session.execute(insert(EditionEntry), carried)
+    return made

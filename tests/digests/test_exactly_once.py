@@ -1,0 +1,341 @@
+"""Guarantee 3 as a machine: whatever people and editors do, and whenever the ticks come, each follower ends up with each
+entry exactly once, and the equation holds after every step."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from digest_world import EVERYTHING, World
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import event, select
+
+from syndication import clock
+from syndication.digests import issues
+from syndication.digests.repoint import repoint
+from syndication.ledger.db import Database
+from syndication.ledger.tables import (
+    Base,
+    Delivery,
+    EditionEntry,
+    Entry,
+    Publication,
+    Revision,
+    SeriesStart,
+    Subscriber,
+    Subscription,
+)
+
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")
+CADENCES = ("at-once", "daily", "weekly")
+SCOPES = st.integers(0, 3)  # 0: all, else the nth series
+BEFORE_A_CHANGE = (
+    datetime(2026, 3, 6, 21, 0, tzinfo=UTC),  # New York goes forward on 8 March
+    datetime(2026, 3, 27, 22, 0, tzinfo=UTC),  # Berlin goes forward on 29 March
+    datetime(2026, 10, 23, 20, 0, tzinfo=UTC),  # Berlin goes back on 25 October
+    datetime(2026, 10, 30, 20, 0, tzinfo=UTC),  # New York goes back on 1 November
+)
+_template: list[Path] = []
+
+
+class Killed(Exception):
+    """The process ends after a commit."""
+
+
+def empty_ledger(directory: str) -> Database:
+    """A copy of one that was made before; no fsync, since nothing here survives the process."""
+    if not _template:
+        made = Path(tempfile.mkdtemp()) / "template.sqlite3"
+        database = Database(f"sqlite:///{made}")
+        Base.metadata.create_all(database.engine)
+        database.close()
+        _template.append(made)
+    file = Path(directory) / "ledger.sqlite3"
+    shutil.copy(_template[0], file)
+    database = Database(f"sqlite:///{file}")
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    return database
+
+
+class ExactlyOnce(RuleBasedStateMachine):
+    """`must` is the model: the entries that each person has to have in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.db = empty_ledger(self.directory.name)
+        self.must: dict[int, set[int]] = {}
+        self.entries: dict[int, int] = {}  # entry → series number 1…3
+        self.withdrawn: set[int] = set()
+        self.planned: list[tuple[datetime, int]] = []
+
+    @initialize(start=st.sampled_from(BEFORE_A_CHANGE), hour=st.sampled_from(["07:00", "02:30", "01:30"]))
+    def begin(self, start: datetime, hour: str) -> None:
+        self.now = start
+        with clock.frozen(start):
+            self.world = World(self.db)
+        with self.db.transaction() as session:
+            publication = session.get_one(Publication, self.world.publication)
+            publication.daily_at, publication.weekly_on = hour, "sunday"
+        with clock.frozen(start):
+            for scope, cadence in ((0, "daily"), (1, "at-once"), (1, "weekly")):
+                self._new_person(scope, cadence, ZONES[0])
+
+    # -- what people do
+
+    @rule(scope=SCOPES, cadence=st.sampled_from(CADENCES), zone=st.sampled_from(ZONES))
+    def subscribe(self, scope: int, cadence: str, zone: str) -> None:
+        with clock.frozen(self.now):
+            self._new_person(scope, cadence, zone)
+
+    @rule(pick=st.integers(0, 99), scope=SCOPES, cadence=st.sampled_from(CADENCES))
+    def follow_too(self, pick: int, scope: int, cadence: str) -> None:
+        """A new wish inherits the cursor that covers it; an ended one begins at the present number."""
+        who = self._person(pick)
+        with clock.frozen(self.now), self.db.transaction() as session:
+            wishes = self._wishes(session, who)
+            series_id = self._series(scope)
+            everything = wishes.get(EVERYTHING)
+            seq = session.get_one(Publication, self.world.publication).seq
+            mine = wishes.get(series_id)
+            if mine is None:
+                mine = Subscription(
+                    subscriber_id=who, series_id=series_id or None, scope=series_id, cadence=cadence, state="asked",
+                    cursor=0, shields=False, asked_at=self.now,
+                )  # fmt: skip
+                session.add(mine)
+            if mine.state == "active":
+                return
+            mine.cadence, mine.state, mine.active_at = cadence, "active", self.now
+            mine.cursor = max(mine.cursor, seq)
+            if scope:
+                if everything is not None and everything.state == "active" and not mine.shields:
+                    start = session.get(SeriesStart, (everything.id, series_id))
+                    mine.cursor = start.cursor if start else everything.cursor
+                    if start:
+                        session.delete(start)
+                mine.shields = True
+            else:
+                session.flush()
+                for start in session.scalars(select(SeriesStart).where(SeriesStart.subscription_id == mine.id)):
+                    session.delete(start)
+                for other in wishes.values():
+                    if other.state == "ended":
+                        other.shields = False
+
+    @rule(pick=st.integers(0, 99))
+    def fold_into_all(self, pick: int) -> None:
+        """Somebody with `all` gives up their own subscription to a series and takes it with `all` from then on."""
+        who = self._person(pick)
+        with self.db.transaction() as session:
+            wishes = self._wishes(session, who)
+            everything = wishes.get(EVERYTHING)
+            if everything is None or everything.state != "active":
+                return
+            seq = session.get_one(Publication, self.world.publication).seq
+            for wish in wishes.values():
+                if wish.scope and wish.shields:
+                    cursor = wish.cursor if wish.state == "active" else seq
+                    session.merge(SeriesStart(subscription_id=everything.id, series_id=wish.scope, cursor=cursor))
+                    wish.state, wish.shields, wish.ended_at = "ended", False, self.now
+
+    @rule(pick=st.integers(0, 99), scope=SCOPES)
+    def end(self, pick: int, scope: int) -> None:
+        """What no issue holds for them yet, they will not get."""
+        who = self._person(pick)
+        with self.db.transaction() as session:
+            wish = self._wishes(session, who).get(self._series(scope))
+            if wish is None or wish.state != "active":
+                return
+            wish.state, wish.ended_at = "ended", self.now
+        held = set(self.world.got(who, "pending", "sent"))
+        self.must[who] = {e for e in self.must[who] if e in held or self._follows(who, self.entries[e])}
+
+    @rule(pick=st.integers(0, 99), cadence=st.sampled_from(CADENCES))
+    def change_cadence(self, pick: int, cadence: str) -> None:
+        with self.db.transaction() as session:
+            for wish in self._wishes(session, self._person(pick)).values():
+                wish.cadence = cadence
+
+    @rule(pick=st.integers(0, 99), zone=st.sampled_from(ZONES))
+    def move_house(self, pick: int, zone: str) -> None:
+        with self.db.transaction() as session:
+            session.get_one(Subscriber, self._person(pick)).timezone = zone
+
+    # -- what editors do
+
+    @rule(series=st.integers(1, 3))
+    def publish(self, series: int) -> None:
+        with clock.frozen(self.now):
+            entry = self.world.publish(series - 1)
+        self.entries[entry] = series
+        self._everybody_must(entry)
+
+    @rule(series=st.integers(1, 3), hours=st.integers(1, 60))
+    def schedule(self, series: int, hours: int) -> None:
+        self.planned.append((self.now + timedelta(hours=hours), series))
+
+    @precondition(lambda self: len(self.entries) > len(self.withdrawn))
+    @rule(pick=st.integers(0, 99))
+    def withdraw(self, pick: int) -> None:
+        """Who has it keeps it; nobody else gets it."""
+        shown = sorted(set(self.entries) - self.withdrawn)
+        chosen = shown[pick % len(shown)]
+        with self.db.transaction() as session:
+            entry = session.get_one(Entry, chosen)
+            entry.state = "withdrawn"
+            session.flush()
+            repoint(session, entry, None)
+        self.withdrawn.add(chosen)
+        for who, must in self.must.items():
+            if chosen in must and chosen not in self.world.got(who, "sent"):
+                must.remove(chosen)
+
+    @precondition(lambda self: self.withdrawn)
+    @rule(pick=st.integers(0, 99))
+    def publish_again(self, pick: int) -> None:
+        chosen = sorted(self.withdrawn)[pick % len(self.withdrawn)]
+        with clock.frozen(self.now):
+            self.world.publish(entry=chosen)
+        self.withdrawn.remove(chosen)
+        self._everybody_must(chosen)
+
+    @precondition(lambda self: len(self.entries) > len(self.withdrawn))
+    @rule(pick=st.integers(0, 99))
+    def correct(self, pick: int) -> None:
+        shown = sorted(set(self.entries) - self.withdrawn)
+        with self.db.transaction() as session:
+            entry = session.get_one(Entry, shown[pick % len(shown)])
+            number = entry.revision.number + 1 if entry.revision else 1
+            entry.revision = Revision(
+                entry_id=entry.id, number=number, title="t", content={}, source_hash="", created_at=self.now
+            )
+            session.flush()
+            repoint(session, entry, entry.revision)
+
+    # -- what the workers do
+
+    @rule(minutes=st.sampled_from([1, 20, 61, 300, 700, 1445, 4000, 12000]), twice=st.booleans())
+    def tick(self, minutes: int, twice: bool) -> None:
+        """Time passes, perhaps more than a week, and then a tick comes; perhaps a doubled one."""
+        self.now += timedelta(minutes=minutes)
+        for planned in sorted(self.planned):
+            if planned[0] <= self.now:
+                self.planned.remove(planned)
+                self.publish(planned[1])
+        with clock.frozen(self.now):
+            issues.cut_due(self.db)
+            if twice:
+                assert issues.cut_due(self.db) == []
+
+    @rule(chunk=st.integers(1, 4))
+    def freeze(self, chunk: int) -> None:
+        with clock.frozen(self.now):
+            issues.freeze_owed(self.db, chunk=chunk)
+            issues.freeze_owed(self.db, chunk=chunk)
+
+    @rule()
+    def freeze_and_die(self) -> None:
+        """The worker is killed after the first chunk that made a delivery."""
+
+        def die(name: str, *_: object) -> None:
+            if name == "mail.send_due":
+                raise Killed
+
+        self.db.ring = die
+        try:
+            with clock.frozen(self.now):
+                issues.freeze_owed(self.db, chunk=1)
+        except Killed:
+            pass
+        finally:
+            self.db.ring = lambda *_: None
+
+    @rule(some=st.booleans())
+    def send(self, some: bool) -> None:
+        with self.db.transaction() as session:
+            waiting = session.scalars(select(Delivery).where(Delivery.state == "pending").order_by(Delivery.id)).all()
+            for delivery in itertools.islice(waiting, 0, None, 2 if some else 1):
+                delivery.state = "sent"
+            session.flush()
+            for issue in {delivery.issue_id for delivery in waiting}:
+                issues.settle(session, issue or 0)
+
+    # -- what must be true
+
+    @invariant()
+    def the_equation_holds(self) -> None:
+        self.world.equation()
+
+    @invariant()
+    def nobody_has_anything_twice_or_unasked(self) -> None:
+        with self.db.reading() as session:
+            query = (
+                select(Delivery.subscriber_id, EditionEntry.entry_id)
+                .join(EditionEntry, EditionEntry.edition_id == Delivery.edition_id)
+                .where(Delivery.state.in_(("pending", "sent")))
+            )
+            held = Counter((who, entry) for who, entry in session.execute(query))
+        assert all(number == 1 for number in held.values()), held
+        unasked = [(who, entry) for who, entry in held if entry not in self.must[who or 0]]
+        assert not unasked, unasked
+
+    def teardown(self) -> None:
+        """Whatever happened: after nine days of ticks everybody has what they must have."""
+        try:
+            if hasattr(self, "world"):
+                self.send(some=False)
+                for _ in range(10):
+                    self.tick(minutes=24 * 60, twice=False)
+                    self.freeze(chunk=3)
+                self.send(some=False)
+                self.the_equation_holds()
+                for who, must in self.must.items():
+                    assert sorted(self.world.got(who, "sent")) == sorted(must), who
+                states = {issue.state for issue in self.world.issues()}
+                assert states <= {"done", "empty"}, states
+        finally:
+            self.db.close()
+            self.directory.cleanup()
+
+    # -- the model's own means
+
+    def _new_person(self, scope: int, cadence: str, zone: str) -> None:
+        self.must[self.world.join(self._series(scope), cadence, zone=zone)] = set()
+
+    def _person(self, pick: int) -> int:
+        people = sorted(self.must)
+        return people[pick % len(people)]
+
+    def _series(self, number: int) -> int:
+        return self.world.series[number - 1] if number else EVERYTHING
+
+    @staticmethod
+    def _wishes(session: object, who: int) -> dict[int, Subscription]:
+        rows = session.scalars(select(Subscription).where(Subscription.subscriber_id == who))  # type: ignore[attr-defined]
+        return {wish.scope: wish for wish in rows}
+
+    def _follows(self, who: int, series: int) -> bool:
+        with self.db.reading() as session:
+            wishes = self._wishes(session, who)
+        own, everything = wishes.get(self._series(series)), wishes.get(EVERYTHING)
+        if own is not None and own.state == "active":
+            return True
+        return everything is not None and everything.state == "active" and not (own is not None and own.shields)
+
+    def _everybody_must(self, entry: int) -> None:
+        for who, must in self.must.items():
+            if self._follows(who, self.entries[entry]):
+                must.add(entry)
+
+
+ExactlyOnce.TestCase.settings = settings(
+    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestExactlyOnce = ExactlyOnce.TestCase
