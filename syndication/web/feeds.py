@@ -1,0 +1,165 @@
+"""Feeds over HTTP: compressed bytes from memory, a plain ASGI callable, so that a poll costs next to nothing.
+
+Guarantees: what is sent is what the ledger had at most `feed_check_seconds` (and one check) ago, whichever process answers;
+validators belong to the bytes sent, one for each encoding; a partner's feed does not exist here. While the ledger does not
+answer, the last known bytes go on being served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from syndication import clock
+from syndication.web.conditional import SUFFIX, chosen_encoding, not_modified
+from syndication.web.shelf import OPML_PATH, Document, Shelf
+from syndication.wiring import Wiring
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_WAIT = 1.0  # seconds a poll waits for a check of the ledger before it takes what is known
+_PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+def is_feed_path(path: str) -> bool:
+    return path.startswith("/feeds/") or path == OPML_PATH
+
+
+class Feeds:
+    """The ASGI callable. One a process: `shelf` knows the ledger's feeds, `_bodies` keeps compressed bytes, least recently
+    used out first, at most `settings.feed_cache_bytes`."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.shelf = Shelf(wiring.db, wiring.base_url)
+        self._interval = wiring.settings.feed_check_seconds
+        self._room = wiring.settings.feed_cache_bytes
+        self._next_check = float("-inf")
+        self._check: asyncio.Future[None] | None = None
+        self._bodies: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
+        self._kept = 0
+        self._loading: dict[tuple[str, str], asyncio.Future[tuple[Document, bytes] | None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if clock.monotonic() >= self._next_check:
+            await self._look()
+        path: str = scope["path"]
+        method: str = scope["method"]
+        if method not in ("GET", "HEAD"):
+            await _say(send, 405, "Only GET and HEAD.", method, [(b"allow", b"GET, HEAD"), _NO_STORE])
+            return
+        document = self.shelf.documents.get(path)
+        if document is None:
+            await self._absent(send, path, method)
+            return
+        accept = match = since = None
+        for name, value in scope["headers"]:
+            if name == b"accept-encoding":
+                accept = value
+            elif name == b"if-none-match":
+                match = value if match is None else match + b"," + value
+            elif name == b"if-modified-since":
+                since = value
+        encoding = chosen_encoding(accept.decode("latin-1")) if accept else ""
+        now = clock.now()
+        if (match or since) and not_modified(
+            document.etag + SUFFIX[encoding],
+            document.said_last_modified(now),
+            match.decode("latin-1") if match is not None else None,
+            since.decode("latin-1") if since is not None else None,
+            now,
+        ):
+            await send({"type": "http.response.start", "status": 304, "headers": document.validators(encoding, now)})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        found = await self._body(path, document, encoding)
+        if found is None:
+            await self._absent(send, path, method)
+            return
+        document, body = found
+        headers = [*document.headers(encoding, now), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+    async def _absent(self, send: Send, path: str, method: str) -> None:
+        if self.shelf.is_gone(path):
+            await _say(send, 410, "This feed has ended.", method, [(b"cache-control", b"public, max-age=3600")])
+        elif not self.shelf.known or self.shelf.is_owed(path):
+            await _say(send, 503, "This feed is being made.", method, [(b"retry-after", b"2"), _NO_STORE])
+        else:
+            await _say(send, 404, "There is no such feed.", method, [_NO_STORE])
+
+    async def _look(self) -> None:
+        """Compares with the ledger, once for all who wait; a ledger that hangs or fails leaves what is known."""
+        check = self._check
+        if check is None:
+            check = self._check = asyncio.ensure_future(self._compare())
+        await asyncio.wait((check,), timeout=_LONGEST_WAIT)
+
+    async def _compare(self) -> None:
+        began = clock.monotonic()
+        try:
+            for path in await asyncio.to_thread(self.shelf.compare):
+                for stored in ("br", "gzip"):
+                    self._forget((path, stored))
+        except SQLAlchemyError as error:
+            log.warning("the ledger does not answer; feeds are served as last known", reason=str(error))
+        finally:
+            self._next_check = began + self._interval
+            self._check = None
+
+    async def _body(self, path: str, document: Document, encoding: str) -> tuple[Document, bytes] | None:
+        """The document as of its bytes (which may be newer than asked for) and the bytes to send."""
+        key = (path, encoding or "gzip")
+        kept = self._bodies.get(key)
+        if kept is not None and kept[0] == document.etag:
+            self._bodies.move_to_end(key)
+            data = kept[1]
+        else:
+            task = self._loading.get(key)
+            if task is None:
+                task = asyncio.ensure_future(asyncio.to_thread(self.shelf.read, path, key[1]))
+                self._loading[key] = task
+                task.add_done_callback(lambda _: self._loading.pop(key, None))
+            found = await asyncio.shield(task)
+            if found is None:
+                return None
+            document, data = found
+            self._keep(key, document.etag, data)
+        if not encoding:
+            data = await asyncio.to_thread(gzip.decompress, data)
+        return document, data
+
+    def _keep(self, key: tuple[str, str], etag: str, data: bytes) -> None:
+        self._forget(key)
+        if len(data) > self._room:
+            return
+        self._bodies[key] = (etag, data)
+        self._kept += len(data)
+        while self._kept > self._room:
+            _, (_, dropped) = self._bodies.popitem(last=False)
+            self._kept -= len(dropped)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        before = self._bodies.pop(key, None)
+        if before is not None:
+            self._kept -= len(before[1])
+
+
+async def _say(send: Send, status: int, words: str, method: str, headers: Headers) -> None:
+    body = words.encode() + b"\n"
+    headers = [_PLAIN, _NOSNIFF, *headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})

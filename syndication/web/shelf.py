@@ -1,0 +1,185 @@
+"""What one web process knows of the ledger's feeds: path → validators and headers, compared with the ledger again and again.
+
+A feed's `rendered_seq` grows in the transaction that stores its bytes, so comparing those numbers finds every change, in
+whatever order owed feeds commit. Called from threads, one comparison at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import brotli
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syndication.feeds.formats import FORMATS
+from syndication.feeds.opml import Outline, opml_bytes
+from syndication.feeds.view import feed_url, series_url
+from syndication.ledger.content import Artifact, Feed, Publication, Series
+from syndication.ledger.db import Database
+from syndication.web.conditional import SUFFIX, http_date
+
+OPML_PATH = "/feeds.opml"
+_CACHE_CONTROL = (b"cache-control", b"public, max-age=0, must-revalidate")  # a publish shows within a second
+_VARY = (b"vary", b"accept-encoding")
+_AT_A_TIME = 500
+
+Header = tuple[bytes, bytes]
+
+
+class _Known(NamedTuple):
+    id: int
+    name: str
+    private: bool
+    gone: bool
+    rendered_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One feed in one format as of one ETag: what its headers say. `feed_id` 0 is the OPML list."""
+
+    feed_id: int
+    format: str
+    etag: str
+    last_modified: datetime | None
+    fixed: tuple[Header, ...]
+    _validators: dict[str, list[Header]] = field(default_factory=dict)
+
+    def said_last_modified(self, now: datetime) -> datetime | None:
+        """It may lie a second or more ahead after quick changes: not said before it has come."""
+        return self.last_modified if self.last_modified is not None and self.last_modified <= now else None
+
+    def validators(self, encoding: str, now: datetime) -> list[Header]:
+        """The headers of a 304."""
+        made = self._validators.get(encoding)
+        if made is None:
+            etag = f'"{self.etag}{SUFFIX[encoding]}"'.encode()
+            made = [(b"etag", etag), _VARY, _CACHE_CONTROL]
+            said = self.said_last_modified(now)
+            if said is not None:
+                made.append((b"last-modified", http_date(said).encode()))
+            if said == self.last_modified:
+                self._validators[encoding] = made
+        return made
+
+    def headers(self, encoding: str, now: datetime) -> list[Header]:
+        """The headers of a 200, all but the length."""
+        coded = [(b"content-encoding", encoding.encode())] if encoding else []
+        return [*self.fixed, *coded, *self.validators(encoding, now)]
+
+
+class Shelf:
+    """`documents`: path → Document, replaced as a whole by `compare`. `known`: whether the ledger was ever read."""
+
+    def __init__(self, db: Database, base_url: str) -> None:
+        self._db = db
+        self._base_url = base_url
+        self._seen: dict[int, _Known] = {}
+        self._opml: dict[str, bytes] = {}
+        self._names: dict[str, bool] = {}  # public feed → whether it is gone
+        self.documents: dict[str, Document] = {}
+        self.known = False
+
+    def is_gone(self, path: str) -> bool:
+        return self._names.get(self._name(path), False)
+
+    def is_owed(self, path: str) -> bool:
+        """It is there, and its bytes are not yet."""
+        return self._names.get(self._name(path)) is False
+
+    def _name(self, path: str) -> str:
+        name, _, ext = path.removeprefix("/feeds/").rpartition(".")
+        return name if ext in FORMATS else ""
+
+    def compare(self) -> set[str]:
+        """Reads what changed since the last time; the paths whose bytes are others now. Raises SQLAlchemyError."""
+        with self._db.reading() as session:
+            query = select(Feed.id, Feed.name, Feed.private, Feed.gone, Feed.rendered_seq).order_by(Feed.id)
+            rows = [_Known(*row) for row in session.execute(query)]
+            if self.known and rows == list(self._seen.values()):
+                return set()
+            shown = {row.id: row for row in rows if not row.private and not row.gone}
+            fresh = [row for row in shown.values() if self._seen.get(row.id) != row]
+            names = {row.name for row in shown.values()}
+            documents = {
+                path: doc for path, doc in self.documents.items() if doc.feed_id in shown and self._name(path) in names
+            }
+            for start in range(0, len(fresh), _AT_A_TIME):
+                documents.update(self._heads(session, fresh[start : start + _AT_A_TIME]))
+            opml, self._opml = self._opml_list(session, [row.name for row in shown.values()])
+            if opml is not None:
+                documents[OPML_PATH] = opml
+        before, self.documents = self.documents, documents
+        self._seen = {row.id: row for row in rows}
+        self._names = {row.name: row.gone for row in rows if not row.private}
+        self.known = True
+        return {path for path, doc in before.items() if path not in documents or documents[path].etag != doc.etag}
+
+    def read(self, path: str, encoding: str) -> tuple[Document, bytes] | None:
+        """The bytes (`br` or `gzip`) of a path and the document they belong to, as the ledger has them now."""
+        document = self.documents.get(path)
+        if document is None:
+            return None
+        if document.feed_id == 0:
+            return document, self._opml[encoding]
+        column = Artifact.brotli if encoding == "br" else Artifact.gzip
+        with self._db.reading() as session:
+            row = session.execute(
+                select(Artifact.etag, Artifact.last_modified, column.label("data")).where(
+                    Artifact.feed_id == document.feed_id, Artifact.format == document.format
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        if row.etag != document.etag:  # stored since the last comparison: its headers go with its bytes
+            document = Document(document.feed_id, document.format, row.etag, row.last_modified, document.fixed)
+            self.documents[path] = document
+        return document, row.data
+
+    def _heads(self, session: Session, feeds: list[_Known]) -> dict[str, Document]:
+        names = {row.id: row.name for row in feeds}
+        found = session.execute(
+            select(Artifact.feed_id, Artifact.format, Artifact.etag, Artifact.last_modified).where(
+                Artifact.feed_id.in_(names)
+            )
+        )
+        heads = {}
+        for feed_id, fmt, etag, last_modified in found:
+            address = feed_url(self._base_url, names[feed_id], fmt)
+            fixed = _fixed(FORMATS[fmt].media_type, address)
+            heads[f"/feeds/{names[feed_id]}.{fmt}"] = Document(feed_id, fmt, etag, last_modified, fixed)
+        return heads
+
+    def _opml_list(self, session: Session, names: list[str]) -> tuple[Document | None, dict[str, bytes]]:
+        publication = session.scalars(select(Publication).limit(1)).first()
+        if publication is None:
+            return None, {}
+        series = session.execute(select(Series.slug, Series.title, Series.created_at).order_by(Series.title)).all()
+        base = self._base_url
+        outlines = [Outline(publication.name, feed_url(base, "all", "atom"), f"{base}/")] if "all" in names else []
+        outlines += [
+            Outline(f"{publication.name}: {s.title}", feed_url(base, s.slug, "atom"), series_url(base, s.slug))
+            for s in series
+            if s.slug in names
+        ]
+        created = max((publication.created_at, *(s.created_at for s in series)))
+        body = opml_bytes(publication.name, created, tuple(outlines))
+        # Whatever the list says (names, titles) also stands in the feeds: their newest date is not older than its own.
+        changed = session.scalar(select(func.max(Artifact.last_modified)).join(Feed).where(Feed.private.is_(False)))
+        fixed = _fixed("text/x-opml", f"{base}{OPML_PATH}")
+        document = Document(0, "opml", hashlib.sha256(body).hexdigest()[:32], changed, fixed)
+        return document, {"gzip": gzip.compress(body, mtime=0), "br": brotli.compress(body)}
+
+
+def _fixed(media_type: str, address: str) -> tuple[Header, ...]:
+    return (
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"link", f'<{address}>; rel="self"; type="{media_type}"'.encode()),
+        (b"access-control-allow-origin", b"*"),
+        (b"x-content-type-options", b"nosniff"),
+    )

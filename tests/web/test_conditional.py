@@ -1,0 +1,58 @@
+"""What a conditional request asks, with plain values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from syndication.web.conditional import chosen_encoding, http_date, names_tag, not_modified
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+OLD = NOW - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("accept", "encoding"),
+    [
+        ("", ""),
+        ("gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("gzip, deflate, br", "br"),
+        ("br;q=0.5, gzip;q=0.9", "gzip"),
+        ("gzip;q=0, br;q=0", ""),
+        ("gzip;q=0", ""),
+        ("*", "br"),
+        ("*;q=0", ""),
+        ("identity, gzip;q=0.5", ""),
+        ("GZIP;Q=1", "gzip"),
+        ("gzip;q=nonsense", ""),
+        ("deflate, zstd", ""),
+    ],
+)
+def test_encoding(accept: str, encoding: str) -> None:
+    assert chosen_encoding(accept) == encoding
+
+
+@pytest.mark.parametrize("header", ['"a"', 'W/"a"', '"b", "a"', "*", '"b",W/"a" '])
+def test_tag_is_named(header: str) -> None:
+    assert names_tag(header, "a")
+
+
+@pytest.mark.parametrize("header", ['"ab"', '"A"', "", '"b", "c"'])
+def test_tag_is_not_named(header: str) -> None:
+    assert not names_tag(header, "a")
+
+
+def test_tags_go_before_dates() -> None:
+    assert not not_modified("a", OLD, '"b"', http_date(NOW), NOW)
+    assert not_modified("a", OLD, '"a"', http_date(OLD - timedelta(days=9)), NOW)
+
+
+def test_dates_alone() -> None:
+    assert not_modified("a", OLD, None, http_date(OLD), NOW)
+    assert not_modified("a", OLD, None, http_date(NOW), NOW)
+    assert not not_modified("a", OLD, None, http_date(OLD - timedelta(seconds=1)), NOW)
+    assert not not_modified("a", None, None, http_date(NOW), NOW)
+    assert not not_modified("a", OLD, None, "yesterday", NOW)
+    assert not not_modified("a", OLD, None, http_date(NOW + timedelta(days=400)), NOW)

@@ -1,0 +1,219 @@
+"""Feeds over HTTP, held against the HTTP row of the feed rules."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+import brotli
+import httpx
+import pytest
+from lxml import etree
+from sqlalchemy import select, update
+from starlette.testclient import TestClient
+
+from syndication import clock
+from syndication.ledger.content import Artifact, Entry, Feed
+from syndication.ledger.db import Database
+from syndication.publishing import publish
+from syndication.web.conditional import http_date
+from syndication.wiring import Wiring
+from tests.web.web_world import BASE, NewEntry, browser, redraft
+
+ATOM = "/feeds/all.atom"
+TYPES = {"rss": "application/rss+xml", "atom": "application/atom+xml", "json": "application/feed+json"}
+
+
+def get(client: TestClient, path: str = ATOM, encoding: str = "identity", **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.get(path, headers={"Accept-Encoding": encoding, **named})
+
+
+def raw(client: TestClient, path: str, encoding: str) -> tuple[httpx.Response, bytes]:
+    with client.stream("GET", path, headers={"Accept-Encoding": encoding}) as response:
+        return response, b"".join(response.iter_raw())
+
+
+@pytest.mark.parametrize("fmt", TYPES)
+def test_each_format_with_its_type_and_self_link(client: TestClient, new_entry: NewEntry, fmt: str) -> None:
+    new_entry("tides")
+    for name in ("all", "ferries"):
+        response = get(client, f"/feeds/{name}.{fmt}")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == f"{TYPES[fmt]}; charset=utf-8"
+        assert response.headers["link"] == f'<{BASE}/feeds/{name}.{fmt}>; rel="self"; type="{TYPES[fmt]}"'
+        assert response.headers["vary"] == "accept-encoding"
+        assert "On tides" in response.text
+        assert int(response.headers["content-length"]) == len(response.content)
+
+
+def test_one_strong_validator_for_each_encoding(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    plain, identity = raw(client, ATOM, "identity")
+    zipped, gz = raw(client, ATOM, "gzip")
+    brotlied, br = raw(client, ATOM, "gzip, br")
+    assert "content-encoding" not in plain.headers
+    assert (zipped.headers["content-encoding"], brotlied.headers["content-encoding"]) == ("gzip", "br")
+    assert gzip.decompress(gz) == brotli.decompress(br) == identity
+    tags = [r.headers["etag"] for r in (plain, zipped, brotlied)]
+    assert len(set(tags)) == 3
+    assert all(tag.startswith('"') for tag in tags)
+    # The other encoding's validator does not prove that the client has these bytes.
+    assert get(client, encoding="gzip", If_None_Match=tags[0]).status_code == 200
+    assert get(client, encoding="gzip", If_None_Match=tags[1]).status_code == 304
+
+
+@pytest.mark.parametrize("path", [ATOM, "/feeds/ferries.rss", "/feeds/all.json", "/feeds.opml"])
+def test_either_validator_alone_and_both(client: TestClient, new_entry: NewEntry, path: str) -> None:
+    new_entry("tides")
+    with clock.shifted(timedelta(seconds=5)):
+        first = get(client, path, "gzip")
+        tag, date = first.headers["etag"], first.headers["last-modified"]
+        for asked in (
+            {"If_None_Match": tag},
+            {"If_Modified_Since": date},
+            {"If_None_Match": tag, "If_Modified_Since": date},
+            {"If_None_Match": f'"other", W/{tag}'},
+        ):
+            answer = get(client, path, "gzip", **asked)
+            assert answer.status_code == 304, asked
+            assert answer.content == b""
+            assert (answer.headers["etag"], answer.headers["last-modified"]) == (tag, date)
+            assert answer.headers["vary"] == "accept-encoding"
+            assert answer.headers["cache-control"] == first.headers["cache-control"]
+        assert get(client, path, "gzip", If_None_Match='"other"', If_Modified_Since=date).status_code == 200
+        assert parsedate_to_datetime(date) <= clock.now()
+
+
+def test_a_date_that_has_not_come_is_not_said(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    new_entry("tides")
+    ahead = clock.now().replace(microsecond=0) + timedelta(seconds=30)
+    with db.transaction() as session:
+        session.execute(update(Artifact).values(last_modified=ahead, etag="other"))
+        session.execute(update(Feed).values(rendered_seq=Feed.rendered_seq + 1))
+    answer = get(client)
+    assert answer.status_code == 200
+    assert "last-modified" not in answer.headers
+    assert get(client, If_Modified_Since=http_date(clock.now())).status_code == 200
+    with clock.shifted(timedelta(seconds=31)):
+        assert get(client).headers["last-modified"] == http_date(ahead)
+        assert get(client, If_Modified_Since=http_date(ahead)).status_code == 304
+
+
+def test_head_says_what_get_says(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    with clock.shifted(timedelta(seconds=5)):
+        for encoding in ("identity", "gzip", "br"):
+            asked = get(client, encoding=encoding)
+            head = client.head(ATOM, headers={"Accept-Encoding": encoding})
+            assert (head.status_code, head.content) == (200, b"")
+            assert dict(head.headers) == dict(asked.headers)
+
+
+def test_absent_gone_private_and_refused(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    new_entry("tides")
+    for path in ("/feeds/nothing.atom", "/feeds/all.xml", "/feeds/all", "/feeds/", "/feeds/all.atom/"):
+        assert get(client, path).status_code == 404, path
+    assert get(client, "/feeds/floods.rss").status_code == 200
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
+        session.execute(update(Feed).where(Feed.name == "ferries").values(private=True))
+    assert get(client, "/feeds/floods.rss").status_code == 410
+    assert get(client, "/feeds/ferries.rss").status_code == 404
+    opml = get(client, "/feeds.opml").text
+    assert "floods" not in opml
+    assert "ferries" not in opml
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        refused = client.request(method, ATOM)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_feed_whose_bytes_are_owed_asks_for_patience(client: TestClient, publication: int, db: Database) -> None:
+    with db.transaction() as session:
+        session.add(Feed(publication_id=publication, name="new", kind="scope", series_ids=[1], wanted_seq=1))
+    answer = get(client, "/feeds/new.atom")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_two_processes_say_the_same_after_a_publish(wiring: Wiring, new_entry: NewEntry, db: Database) -> None:
+    new_entry("tides")
+    with browser(wiring) as one, browser(wiring) as two:
+        for client in (one, two):
+            assert get(client, encoding="gzip").status_code == 200
+        late = new_entry("storms")
+        tags = {get(client, encoding="gzip").headers["etag"] for client in (one, two)}
+        assert len(tags) == 1
+        assert all("On storms" in get(client, encoding=e).text for client in (one, two) for e in ("gzip", "br"))
+        with db.transaction() as session:
+            redraft(session, late, title="On gales")
+        publish(db, BASE, [late])
+        assert all("On gales" in get(client, encoding="br").text for client in (one, two))
+
+
+def test_between_two_checks_nothing_is_asked(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
+    with browser(wiring) as client:
+        before = get(client).headers["etag"]
+        new_entry("storms")
+        assert get(client, If_None_Match=before).status_code == 304
+
+
+def test_bytes_newer_than_the_check_go_with_their_own_validators(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
+    with browser(wiring) as client:
+        assert client.get("/feeds/all.rss").status_code == 200
+        new_entry("storms")
+        fresh = get(client, encoding="gzip")  # not in memory yet: read now
+        assert "On storms" in fresh.text
+        assert get(client, encoding="gzip", If_None_Match=fresh.headers["etag"]).status_code == 304
+
+
+def test_a_small_memory_still_serves_everything(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    for room in (0, 1_500):
+        object.__setattr__(wiring.settings, "feed_cache_bytes", room)
+        with browser(wiring) as client:
+            for _ in range(2):
+                for name in ("all", "ferries"):
+                    for fmt in TYPES:
+                        assert "On tides" in get(client, f"/feeds/{name}.{fmt}", "br").text
+
+
+def test_a_ledger_that_fails_leaves_the_last_known_bytes(
+    wiring: Wiring, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_entry("tides")
+    with browser(wiring) as client:
+        assert get(client, encoding="gzip").status_code == 200
+        with wiring.db.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE feed RENAME TO elsewhere")
+        assert "On tides" in get(client, encoding="gzip").text
+        with wiring.db.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO feed")
+
+
+def test_opml_lists_each_public_feed_once(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    answer = get(client, "/feeds.opml")
+    assert answer.headers["content-type"] == "text/x-opml; charset=utf-8"
+    root = etree.fromstring(answer.content)
+    outlines = root.findall("body/outline")
+    assert [o.get("xmlUrl") for o in outlines] == [f"{BASE}/feeds/{n}.atom" for n in ("all", "ferries", "floods")]
+    assert all(o.get("type") == "rss" and o.get("text") and o.get("htmlUrl") for o in outlines)
+    assert root.findtext("head/title") == "Tideway Institute"
+
+
+def test_an_embargoed_entry_is_in_no_feed(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    new_entry("tides")
+    before = {p: get(client, p).headers["etag"] for p in (ATOM, "/feeds/ferries.rss", "/feeds.opml")}
+    hidden = new_entry("secret", draft=True)
+    with db.transaction() as session:
+        entry = session.get_one(Entry, hidden)
+        entry.state, entry.scheduled_at = "scheduled", clock.now() + timedelta(days=1)
+    assert {p: get(client, p).headers["etag"] for p in before} == before
+    with db.reading() as session:
+        assert session.scalars(select(Entry.seq).where(Entry.id == hidden)).one() == 0
