@@ -18,6 +18,7 @@ class Subscriber(Base):
     __table_args__ = (
         UniqueConstraint("publication_id", "address_key"),
         Index("ix_subscriber_zone", "timezone", "id"),  # the freeze walks one hour's zones in order of id
+        {"sqlite_autoincrement": True},  # an erased person's number is never given again
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syndication.ledger.tables import Fact, Suppression
@@ -23,9 +24,10 @@ def pepper(session: Session) -> bytes:
     """The key; made by the first who asks (in a writing transaction)."""
     fact = session.get(Fact, _PEPPER)
     if fact is None:
-        fact = Fact(name=_PEPPER, value=secrets.token_hex(32))
-        session.add(fact)
-        session.flush()
+        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        fresh = dialect.insert(Fact).values(name=_PEPPER, value=secrets.token_hex(32))
+        session.execute(fresh.on_conflict_do_nothing())  # of two who make it at once the first one's holds
+        fact = session.get_one(Fact, _PEPPER, populate_existing=True)
     return bytes.fromhex(fact.value)
 
 

@@ -1,0 +1,153 @@
+"""Leave: one series, everything, or the record itself; and who gets no mail.
+
+Guarantees: who left gets no further mail from the moment of the commit (pending deliveries become suppressed; the sender
+asks again before the wire); the suppression is a keyed hash that outlives the erased record, so that no list brings them
+back (guarantee 6); leaving twice is as good as once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from syndication import clock
+from syndication.audience.addresses import key_of
+from syndication.audience.following import end, held, is_active, note
+from syndication.audience.handles import handle_hash
+from syndication.audience.wishes import EVERYTHING, Evidence
+from syndication.digests.control import settle
+from syndication.ledger.suppressions import address_hash, pepper
+from syndication.ledger.tables import Delivery, FormerHandle, Letter, Subscriber, Subscription, Suppression
+
+OF_THEIR_OWN: Final = frozenset({"left", "erased"})  # who went by themselves may come back by confirming anew
+
+
+def leave(
+    session: Session, person: Subscriber, evidence: Evidence, *, series_id: int | None = None, reason: str = "left"
+) -> bool:
+    """Ends one series (`series_id`) or everything (None); whether anything changed.
+
+    One series out of `all` is an ended subscription that shields it. Who follows nothing any more is suppressed.
+    `reason` (left | bounced | complained | manual) is kept with the suppression and the subscriptions.
+    """
+    now = clock.now()
+    rows = held(session, person.id)
+    active_before = is_active(rows)
+    ended: list[int] = []
+    if series_id is None:
+        going = [row for row in rows.values() if row.state in ("active", "asked")]
+    elif series_id in rows:
+        going = [rows[series_id]] if rows[series_id].state in ("active", "asked") else []
+    else:
+        everything = rows.get(EVERYTHING)
+        going = []
+        if everything is not None and everything.state == "active":
+            fence = Subscription(
+                subscriber_id=person.id, series_id=series_id, scope=series_id, cadence=everything.cadence,
+                state="active", cursor=everything.cursor, shields=True, asked_at=now, active_at=now,
+            )  # fmt: skip
+            session.add(fence)
+            rows[series_id] = fence
+            going = [fence]
+    if series_id is not None and not going and series_id in rows and not rows[series_id].shields:
+        everything = rows.get(EVERYTHING)
+        if everything is not None and everything.state == "active":  # it ended once, and `all` took it in again
+            rows[series_id].shields = True
+            rows[series_id].ended_at, rows[series_id].ended_reason = now, reason
+            ended.append(series_id)
+    for row in going:
+        end(row, reason, now)
+        ended.append(row.scope)
+    session.flush()
+    gone = series_id is None or (active_before and not is_active(rows))
+    changed = bool(ended)
+    if gone:
+        changed |= suppress(session, person.publication_id, person.address_key, reason)
+        stop_deliveries(session, person.id, f"the address is suppressed ({reason})")
+    if changed:
+        note(session, person, "ended", {"scopes": ended, "reason": reason}, evidence, now)
+        session.flush()
+    return changed
+
+
+def erase(session: Session, person: Subscriber, evidence: Evidence | None = None) -> None:
+    """Deletes the record of a person with their consent, wishes and letters. What stays: that this hashed address gets no
+    mail, that this hashed handle was somebody's, and deliveries without a name, so that an issue's counts add up."""
+    leave(session, person, evidence or Evidence(via="erasure"))
+    session.execute(
+        update(Suppression)
+        .where(*_this(session, person.publication_id, person.address_key), Suppression.reason == "left")
+        .values(reason="erased")
+    )
+    mine = select(Delivery.id).where(Delivery.subscriber_id == person.id)
+    session.execute(delete(Letter).where(Letter.delivery_id.in_(mine)))
+    # The relay's words often repeat the address.
+    session.execute(update(Delivery).where(Delivery.subscriber_id == person.id).values(reply="", subscriber_id=None))
+    session.merge(FormerHandle(handle_hash=handle_hash(person.handle), at=clock.now()))
+    session.flush()
+    session.expunge(person)
+    session.execute(delete(Subscriber).where(Subscriber.id == person.id))
+
+
+def suppressed(session: Session, publication_id: int, address: str) -> bool:
+    """Whether an address gets no mail, for whatever reason."""
+    return suppression(session, publication_id, key_of(address)) is not None
+
+
+def suppression(session: Session, publication_id: int, address_key: str) -> Suppression | None:
+    return session.scalars(select(Suppression).where(*_this(session, publication_id, address_key))).first()
+
+
+def barred(session: Session, publication_id: int, address_key: str) -> bool:
+    """Whether not even a confirmation goes there: the address bounced, its owner complained, or the publisher said so."""
+    found = suppression(session, publication_id, address_key)
+    return found is not None and found.reason not in OF_THEIR_OWN
+
+
+def suppress(session: Session, publication_id: int, address_key: str, reason: str) -> bool:
+    """Keeps that an address gets no mail; whether that is news. A reason that bars outweighs that they left."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(Suppression).values(
+        publication_id=publication_id,
+        address_hash=address_hash(pepper(session), address_key),
+        reason=reason,
+        at=clock.now(),
+    )
+    made = session.scalar(insert.on_conflict_do_nothing().returning(Suppression.id))
+    if made is None and reason not in OF_THEIR_OWN:
+        session.execute(
+            update(Suppression)
+            .where(*_this(session, publication_id, address_key), Suppression.reason.in_(OF_THEIR_OWN))
+            .values(reason=reason, at=clock.now())
+        )
+    return made is not None
+
+
+def lift(session: Session, publication_id: int, address_key: str) -> None:
+    """Who left by themselves confirms anew: mail may go there again."""
+    session.execute(
+        delete(Suppression).where(*_this(session, publication_id, address_key), Suppression.reason.in_(OF_THEIR_OWN))
+    )
+
+
+def stop_deliveries(session: Session, subscriber_id: int, reply: str) -> None:
+    """What is pending or deferred for a person becomes suppressed; an issue that waited for nothing else is done."""
+    stopped = session.scalars(
+        update(Delivery)
+        .where(Delivery.subscriber_id == subscriber_id, Delivery.state.in_(("pending", "deferred")))
+        .values(state="suppressed", reply=reply)
+        .returning(Delivery.issue_id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    for issue_id in {i for i in stopped if i is not None}:
+        settle(session, issue_id)
+
+
+def _this(session: Session, publication_id: int, address_key: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (
+        Suppression.publication_id == publication_id,
+        Suppression.address_hash == address_hash(pepper(session), address_key),
+    )
