@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from syndication import clock
 from syndication.content import MediaFile
-from syndication.feeds.artifacts import ensure_feed
+from syndication.feeds.artifacts import ensure_feed, render_owed
 from syndication.feeds.disclaimers import STANDARD
 from syndication.ledger.content import Entry, Media, Publication, Series
 from syndication.ledger.db import Database
+from syndication.ledger.partners import Partner
 from syndication.publishing import add_notice, mint_tag, publish, rerender_all
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.web.web_world import BASE, NewEntry, browser, redraft
+from tests.web.web_world import BASE, NewEntry, browser, post_digest, redraft
 
 
 @pytest.fixture
@@ -97,3 +100,36 @@ def new_entry(db: Database, publication: int) -> NewEntry:
         return number
 
     return new
+
+
+@pytest.fixture
+def mailed(wiring: Wiring, new_entry: NewEntry) -> tuple[int, int]:
+    """(entry, delivery) of an entry that a digest and a partner's feed carried."""
+    entry = new_entry("tides", standfirst="Twice a day.")
+    with wiring.db.transaction() as session:
+        delivery = post_digest(session, wiring.settings, entry)
+        feed = ensure_feed(session, session.get_one(Publication, 1), "scope-1", "scope", [1], private=True)
+        session.add(
+            Partner(
+                publication_id=1,
+                name="The Quay",
+                series_ids=[1],
+                feed_id=feed.id,
+                token_hash="x",
+                created_at=clock.now(),
+            )
+        )
+    render_owed(wiring.db, BASE)
+    return entry, delivery
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium. Skips where it is not installed."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield launched
+        launched.close()
