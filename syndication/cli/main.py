@@ -1,0 +1,94 @@
+"""`syndicate`: one command a noun or a verb, each imported only when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import typer
+
+# name → (module, attribute, one line for --help). `app` is a group of commands, anything else one command.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("up", "up", "Run everything here: broker, web, worker and beat, until interrupted."),
+    "init": ("init", "init", "Make the data directory and bring the ledger's schema up to date."),
+    "import": ("importing", "import_", "Read documents and trees into drafts."),
+    "publish": (
+        "publishing",
+        "publish",
+        "Publish entries: to feeds and pages at once, to subscribers by their cadence.",
+    ),
+    "schedule": ("publishing", "schedule", "Publish an entry at a time to come."),
+    "correct": ("publishing", "correct", "Publish the imported change of a published entry."),
+    "withdraw": ("publishing", "withdraw", "Take an entry back everywhere."),
+    "entries": ("publishing", "entries", "List the entries and how each stands."),
+    "export": ("exporting", "export", "Write the publication as a tree that import reads."),
+    "subscribers": ("subscribers", "app", "People: list, show, import, export, suppress, erase."),
+    "digest": ("digest", "app", "Issues: cut, list, pause, resume, cancel, test."),
+    "deliveries": ("deliveries", "app", "Mail: list, explain and retry by issue, state and domain."),
+    "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
+    "partners": ("partners", "app", "Partner sites: add, list, revoke, and what they pulled."),
+    "doctor": ("doctor", "doctor", "What is wrong with this set-up, and how to mend it."),
+}
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The command line with `wanted` imported; the others are there by name for `--help`."""
+    whole = typer.Typer(
+        help="Publish series of articles to feeds, inboxes and partner sites, the independence disclaimer once in each.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    whole.callback()(_version)
+    for name, (module, attribute, line) in COMMANDS.items():
+        if name != wanted:
+            whole.command(name, help=line)(_unread)
+            continue
+        found: Any = getattr(import_module(f"syndication.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            whole.add_typer(found, name=name, help=line)
+        else:
+            whole.command(name, help=_long(found, line))(found)
+    return whole
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point. An error of ours is told in words with its remedy; the exit status is 1."""
+    from syndication.cli.output import fail
+    from syndication.errors import SyndicationError
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        build(wanted)(arguments, prog_name="syndicate")
+    except SyndicationError as error:
+        fail(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed it; nobody needs the rest
+        raise SystemExit(141) from None
+
+
+def _long(command: Callable[..., Any], line: str) -> str:
+    return (command.__doc__ or line).strip()
+
+
+def _unread() -> None:
+    """Stands for a command that was not called."""
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Say the version and leave."),
+) -> None:
+    if version:
+        from syndication import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""`syndicate publish`, `schedule`, `correct`, `withdraw`, `entries`.
+
+`publish` schedules for now, rings and waits for the workers; where none was seen it does the work itself, and also where
+they have not done it in `WAIT_SECONDS` (it then says why they could not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from time import sleep
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import select
+
+from syndication import clock
+from syndication.cli.output import AsJson, emit, moment, progress, state
+from syndication.errors import BadInput
+from syndication.ledger.content import Draft, Entry
+from syndication.ledger.db import Database, ledger_now, ring_after_commit
+from syndication.ledger.lookup import entry_named, the_publication
+from syndication.ledger.operations import Seen
+from syndication.wiring import Wiring
+
+WAIT_SECONDS = 30.0
+SEEN_WITHIN = timedelta(minutes=1)
+COLUMNS = ("id", "series", "slug", "state", "title", "published_at", "scheduled_at")
+
+Refs = Annotated[list[str] | None, typer.Argument(metavar="ENTRY…", help="Ids, series/slug, or tag addresses.")]
+Ref = Annotated[str, typer.Argument(metavar="ENTRY", help="Id, series/slug, or tag address.")]
+
+
+def publish(
+    entries: Refs = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every draft that is not scheduled.")] = False,
+    no_mail: Annotated[
+        bool, typer.Option("--no-mail", help="A backfill: into feeds by its date, mailed to nobody.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish entries. Feeds and pages show them at once; subscribers get them by their cadence."""
+    wiring = state()
+    if bool(entries) == all_:
+        raise BadInput("name entries, or say --all;", remedy="`syndicate entries` lists them.")
+    with wiring.db.reading() as session:
+        if all_:
+            the_publication(session)
+            ids = list(session.scalars(select(Entry.id).join(Draft).where(Entry.state == "draft").order_by(Entry.id)))
+        else:
+            ids = [entry_named(session, ref).id for ref in entries or ()]
+    with progress("publishing") as moved:
+        publish_through_workers(wiring, ids, mail=not no_mail, progress=moved)
+    show(wiring.db, ids, as_json)
+
+
+def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, progress: Any = None) -> None:
+    """Schedules drafts for now, rings, waits; does in this process what is left. Raises what the gate refuses."""
+    from syndication import publishing
+
+    if workers_seen(wiring.db):
+        with wiring.db.transaction() as session:
+            drafts = list(
+                session.scalars(
+                    select(Entry).where(Entry.id.in_(ids), Entry.state.in_(("draft", "scheduled")))
+                ).unique()
+            )
+            for entry in drafts:
+                publishing.schedule(session, entry, ledger_now(session) + timedelta(milliseconds=100), mail=mail)
+        if drafts:
+            sleep(0.11)  # the bell rings when the time has come
+            with wiring.db.transaction() as session:
+                ring_after_commit(session, "publish.publish_due")
+            _wait(wiring.db, [entry.id for entry in drafts], progress)
+    try:
+        publishing.publish(wiring.db, wiring.base_url, _left(wiring.db, ids), mail=mail, progress=progress)
+    except Exception:
+        _unschedule(wiring.db, ids)  # what could not be published waits as a draft, not as due for ever
+        raise
+
+
+def schedule(
+    entry: Ref,
+    at: Annotated[str, typer.Argument(metavar="TIME", help="Like 2026-11-30T08:00+01:00.")],
+    no_mail: Annotated[bool, typer.Option("--no-mail", help="Mailed to nobody.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish an entry at a time to come. Until then nothing of it can be seen in any public place."""
+    from syndication import publishing
+
+    wiring = state()
+    when = moment(at)
+    with wiring.db.transaction() as session:
+        found = entry_named(session, entry)
+        publishing.schedule(session, found, when, mail=not no_mail)
+    show(wiring.db, [found.id], as_json)
+
+
+def correct(
+    entry: Ref,
+    summary: Annotated[str, typer.Option(help="What was corrected, for readers and partners.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Publish the imported change of a published entry as its next revision."""
+    from syndication import publishing
+
+    wiring = state()
+    found = _id(wiring.db, entry)
+    publishing.correct(wiring.db, wiring.base_url, found, summary)
+    show(wiring.db, [found], as_json)
+
+
+def withdraw(
+    entry: Ref,
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; readers and partners see it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take an entry back: out of feeds, pages and mail that has not gone yet. It keeps its id and its revisions."""
+    from syndication import publishing
+
+    wiring = state()
+    found = _id(wiring.db, entry)
+    publishing.withdraw(wiring.db, wiring.base_url, found, reason)
+    show(wiring.db, [found], as_json)
+
+
+def entries(
+    in_state: Annotated[str | None, typer.Option("--state", help="draft, scheduled, published or withdrawn.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the entries, newest first, and how each stands."""
+    wiring = state()
+    with wiring.db.reading() as session:
+        query = select(Entry.id).order_by(Entry.id.desc())
+        ids = list(session.scalars(query.where(Entry.state == in_state) if in_state else query))
+    show(wiring.db, ids, as_json)
+
+
+def show(db: Database, ids: Sequence[int], as_json: bool) -> None:
+    """The entries `ids` in this order, as a table or JSON."""
+    with db.reading() as session:
+        found = {entry.id: entry for entry in session.scalars(select(Entry).where(Entry.id.in_(ids))).unique()}
+        drafts = {
+            d.entry_id: d.content.get("title", "")
+            for d in session.scalars(select(Draft).where(Draft.entry_id.in_(ids)))
+        }
+        rows = [
+            {
+                "id": entry.id,
+                "series": entry.series.slug,
+                "slug": entry.slug,
+                "state": entry.state,
+                "title": entry.revision.title if entry.revision else drafts.get(entry.id, ""),
+                "tag_uri": entry.tag_uri,
+                "revision": entry.revision.number if entry.revision else None,
+                "change_waits": entry.id in drafts and entry.state == "published",
+                "published_at": entry.published_at,
+                "scheduled_at": entry.scheduled_at if entry.state == "scheduled" else None,
+            }
+            for entry in (found[i] for i in ids if i in found)
+        ]
+    emit(rows, as_json, COLUMNS)
+
+
+def workers_seen(db: Database) -> bool:
+    """Whether a worker was alive within the last minute."""
+    with db.reading() as session:
+        recent = select(Seen.process).where(Seen.kind == "worker", Seen.at > ledger_now(session) - SEEN_WITHIN)
+        return session.scalars(recent.limit(1)).first() is not None
+
+
+def _wait(db: Database, ids: Sequence[int], progress: Any) -> None:
+    deadline = clock.monotonic() + WAIT_SECONDS
+    while clock.monotonic() < deadline:
+        with db.reading() as session:
+            states = session.scalars(select(Entry.state).where(Entry.id.in_(ids))).all()
+        done = sum(state != "scheduled" for state in states)
+        if progress:
+            progress(done, len(ids))
+        if done == len(ids):
+            return
+        sleep(0.1)
+
+
+def _left(db: Database, ids: Sequence[int]) -> list[int]:
+    """Those that are not published as they were imported: published ones with a waiting draft too."""
+    with db.reading() as session:
+        waiting = set(session.scalars(select(Draft.entry_id).where(Draft.entry_id.in_(ids))))
+        states = dict(session.execute(select(Entry.id, Entry.state).where(Entry.id.in_(ids))).tuples())
+    return [i for i in ids if i in waiting or states[i] != "published"]
+
+
+def _unschedule(db: Database, ids: Sequence[int]) -> None:
+    from syndication import publishing
+
+    with db.transaction() as session:
+        due = select(Entry).where(
+            Entry.id.in_(ids), Entry.state == "scheduled", Entry.scheduled_at <= ledger_now(session)
+        )
+        for entry in session.scalars(due).unique():
+            publishing.unschedule(session, entry)
+
+
+def _id(db: Database, ref: str) -> int:
+    with db.reading() as session:
+        return entry_named(session, ref).id
