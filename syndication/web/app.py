@@ -17,7 +17,7 @@ from syndication.rendering import SHIPPED
 from syndication.web.feeds import Feeds, is_feed_path
 from syndication.wiring import Wiring, open_wiring
 
-NOUNS = ("outbox", "workbench")  # each module gives `routes(wiring)`
+NOUNS = ("subscriptions", "partners", "outbox", "workbench")  # each module gives `routes(wiring)`
 
 
 def create_app(wiring: Wiring) -> ASGIApp:

@@ -250,4 +250,5 @@ def _equation(session: Session) -> dict[str, Any] | None:
 _READER = Markup(
     "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:1rem auto;padding:0 1rem;overflow-wrap:break-word}"
     "img{max-width:100%;height:auto}h1{font-size:1.4rem;line-height:1.2}mark{background:#ffe58f;color:#1d2327}"
+    "mark a{color:#0a5a78}"
 )
