@@ -167,6 +167,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("handle", name=op.f("uq_subscriber_handle")),
         sa.UniqueConstraint("publication_id", "address_key", name=op.f("uq_subscriber_publication_id_address_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_subscriber_zone", "subscriber", ["timezone", "id"], unique=False)
     op.create_table(
