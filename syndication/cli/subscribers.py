@@ -1,0 +1,159 @@
+"""`syndicate subscribers`: list, show, import, export, end, erase."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from syndication.cli.output import AsJson, emit, progress, say, state
+
+app = typer.Typer(no_args_is_help=True, help="Subscribers: list, show, import, export, end, erase.")
+COLUMNS = ("address", "name", "language", "timezone", "following")
+
+
+@app.command("list")
+def list_(
+    search: Annotated[str, typer.Option(help="Only addresses that contain this.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """People and what they follow, the newest first."""
+    from sqlalchemy import select
+
+    from syndication.ledger.tables import Subscriber
+
+    with state().db.reading() as session:
+        query = select(Subscriber).order_by(Subscriber.id.desc()).limit(limit)
+        if search:
+            query = query.where(Subscriber.address.contains(search, autoescape=True))
+        rows = []
+        for person in session.scalars(query):
+            record = _record(session, person)
+            active = [f"{s['series']} {s['cadence']}" for s in record["subscriptions"] if s["state"] == "active"]
+            rows.append({**{k: record[k] for k in ("address", "name", "language", "timezone")}, "following": active})
+    emit(rows, as_json, columns=COLUMNS)
+
+
+@app.command()
+def show(address: str, as_json: AsJson = False) -> None:
+    """One person: consent and subscriptions as they are stored."""
+    with state().db.reading() as session:
+        record = _record(session, _person(session, address))
+    if as_json:
+        emit(record, True)
+        return
+    emit({k: v for k, v in record.items() if k not in {"subscriptions", "consent"}})
+    emit(record["subscriptions"])
+    emit(record["consent"])
+
+
+@app.command("import")
+def import_(path: Path, as_json: AsJson = False) -> None:
+    """A list of people who agreed elsewhere: CSV, JSON or JSON Lines with a column address. Nobody who left comes back."""
+    from syndication.audience.importing import import_people
+
+    wiring = state()
+    with progress("people") as bar:
+        report = import_people(wiring.db, path, progress=lambda done: bar(done, done))
+    if as_json:
+        emit(report, True)
+    else:
+        say(
+            f"{report.added} new, {report.changed} with more to follow, {report.unchanged} unchanged, "
+            f"{report.suppressed} skipped (they get no mail), {report.without_consent} without a word on their consent."
+        )
+    for failure in report.failures:
+        sys.stderr.write(f"{path}, line {failure.line}: {failure.reason} {failure.remedy}\n")
+    if report.failures:
+        raise SystemExit(1)
+
+
+@app.command()
+def export(as_json: AsJson = False) -> None:
+    """Every subscription as a row that import takes, on stdout: CSV, or JSON."""
+    from syndication.audience.importing import COLUMNS as NAMES
+    from syndication.audience.importing import export_people
+    from syndication.ledger.lookup import the_publication
+
+    with state().db.reading() as session:
+        rows = export_people(session, the_publication(session))
+        if as_json:
+            emit(list(rows), True)
+            return
+        writer = csv.DictWriter(sys.stdout, [*NAMES, "state"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@app.command()
+def end(address: str) -> None:
+    """No more mail to this address, by the publisher's decision; they cannot ask for it again."""
+    from syndication.audience import leaving
+    from syndication.audience.wishes import Evidence
+
+    with state().db.transaction() as session:
+        leaving.leave(session, _person(session, address), Evidence(via="command line"), reason="manual")
+    say(f"{address} gets no more mail.")
+
+
+@app.command()
+def erase(address: str) -> None:
+    """Delete a person's record; that the address gets no mail is kept as a hash."""
+    from syndication.audience import leaving
+    from syndication.audience.wishes import Evidence
+
+    with state().db.transaction() as session:
+        leaving.erase(session, _person(session, address), Evidence(via="command line"))
+    say("The record is erased; the address gets no mail.")
+
+
+def _person(session: Any, address: str) -> Any:
+    from sqlalchemy import select
+
+    from syndication.audience.addresses import key_of
+    from syndication.errors import NotFound
+    from syndication.ledger.tables import Subscriber
+
+    found = session.scalars(select(Subscriber).where(Subscriber.address_key == key_of(address))).first()
+    if found is None:
+        raise NotFound(f"nobody here has the address {address!r};", remedy="see `syndicate subscribers list`.")
+    return found
+
+
+def _record(session: Any, person: Any) -> dict[str, Any]:
+    from sqlalchemy import select
+
+    from syndication.audience.leaving import suppression
+    from syndication.ledger.tables import Consent, Series, Subscription
+
+    barred = suppression(session, person.publication_id, person.address_key)
+    wishes = session.execute(
+        select(Subscription, Series.slug)
+        .outerjoin(Series, Series.id == Subscription.series_id)
+        .where(Subscription.subscriber_id == person.id)
+        .order_by(Subscription.scope)
+    )
+    consent = session.scalars(select(Consent).where(Consent.subscriber_id == person.id).order_by(Consent.id))
+    return {
+        "address": person.address,
+        "name": person.name,
+        "language": person.language,
+        "timezone": person.timezone,
+        "demo": person.demo,
+        "created_at": person.created_at,
+        "suppressed": barred.reason if barred else None,
+        "subscriptions": [
+            {
+                "series": slug or "all", "cadence": s.cadence, "state": s.state, "cursor": s.cursor,
+                "asked_at": s.asked_at, "active_at": s.active_at, "ended_at": s.ended_at, "reason": s.ended_reason,
+            }
+            for s, slug in wishes
+        ],
+        "consent": [
+            {"act": c.act, "at": c.at, "ip": c.ip, "user_agent": c.user_agent, "detail": c.detail} for c in consent
+        ],
+    }  # fmt: skip
