@@ -11,15 +11,13 @@ pytest.importorskip("syndication.cli.output", reason="the command line's output 
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch, capsys):
+def run(db, tmp_path: Path, monkeypatch, capsys):
     from syndication.cli import partners, subscribers
-    from syndication.ledger.db import Database
     from syndication.settings import Settings
     from syndication.wiring import Wiring
 
-    url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    wiring = Wiring(settings=Settings(data_dir=tmp_path, database_url=url), base_url="http://x", broker_url="")
-    assert isinstance(wiring.db, Database)
+    wiring = Wiring(settings=Settings(data_dir=tmp_path, database_url=db.url), base_url="http://x", broker_url="")
+    monkeypatch.setitem(wiring.__dict__, "db", db)
     for module in (partners, subscribers):
         monkeypatch.setattr(module, "state", lambda: wiring)
 
