@@ -89,8 +89,8 @@ class Delivery(Base):
         Index(
             "ix_delivery_lease",
             "lease_id",
-            postgresql_where=text("state = 'sending'"),
-            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("lease_id IS NOT NULL"),
+            sqlite_where=text("lease_id IS NOT NULL"),
         ),
     )
 

@@ -344,8 +344,8 @@ def upgrade() -> None:
         "delivery",
         ["lease_id"],
         unique=False,
-        postgresql_where=sa.text("state = 'sending'"),
-        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("lease_id IS NOT NULL"),
+        sqlite_where=sa.text("lease_id IS NOT NULL"),
     )
     op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
     op.create_table(

@@ -1,0 +1,188 @@
+"""Claims on deliveries: a slice is leased by one statement, and folded back with the lease's token.
+
+Guarantees: nothing is claimed twice (`SKIP LOCKED` on PostgreSQL, `BEGIN IMMEDIATE` on SQLite); a fold moves only rows that
+still carry its lease; expiry alone frees nothing: what nobody can account for becomes `unknown`, after the grace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import delete, exists, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from syndication.ledger.db import ledger_now
+from syndication.ledger.mailings import Delivery, Issue, Lease
+from syndication.ledger.states import DELIVERY, move
+
+TRANSACTIONAL = "transactional"
+LOST = "the reply was lost: the worker ended while this mail was on the wire"
+_CLAIMABLE = text("delivery.state IN ('pending', 'deferred')")  # literal: a partial index does not match a parameter
+_UNSYNCED = {"synchronize_session": False}
+
+
+class Claimed(NamedTuple):
+    """One leased delivery, as it stood."""
+
+    id: int
+    kind: str
+    publication_id: int
+    issue_id: int | None
+    edition_id: int | None
+    subscriber_id: int | None
+    attempts: int
+    created_at: datetime
+
+
+class Claim(NamedTuple):
+    lease_id: int
+    rows: tuple[Claimed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery: sent | deferred | failed | unknown | pending (not begun) | suppressed | cancelled.
+
+    `due_at` is when a pending one may be claimed again (None: now); a deferred one follows the ladder.
+    """
+
+    delivery_id: int
+    state: str
+    reply: str = ""
+    due_at: datetime | None = None
+
+
+def anything_due(session: Session, kinds: Sequence[str]) -> bool:
+    """Whether a claim would find something; takes no lock."""
+    return session.execute(_due(session, kinds).limit(1)).first() is not None
+
+
+def claim(
+    session: Session, *, host: str, journal: str, size: int, lease_seconds: int, kinds: Sequence[str]
+) -> Claim | None:
+    """Leases up to `size` deliveries that are due, transactional first, for the worker that writes `journal` on `host`."""
+    now = ledger_now(session)
+    lease = Lease(host=host, journal=journal, until=now + timedelta(seconds=lease_seconds), size=0, created_at=now)
+    session.add(lease)
+    session.flush()
+    chosen = _due(session, kinds).order_by(Delivery.priority, Delivery.due_at, Delivery.id).limit(size)
+    picked = chosen.with_for_update(skip_locked=True, of=Delivery).cte("picked")
+    rows = session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(select(picked.c.id)))
+        .values(state="sending", lease_id=lease.id)
+        .returning(
+            Delivery.id,
+            Delivery.kind,
+            Delivery.publication_id,
+            Delivery.issue_id,
+            Delivery.edition_id,
+            Delivery.subscriber_id,
+            Delivery.attempts,
+            Delivery.created_at,
+        ),
+        execution_options=_UNSYNCED,
+    ).all()
+    if not rows:
+        session.delete(lease)
+        return None
+    lease.size = len(rows)
+    claimed = sorted(
+        (Claimed._make(row) for row in rows), key=lambda c: (c.kind != TRANSACTIONAL, c.edition_id or 0, c.id)
+    )
+    return Claim(lease.id, tuple(claimed))
+
+
+def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: Sequence[int]) -> set[int]:
+    """Writes what became of deliveries that still carry this lease; the ids of the issues concerned. Others are left alone.
+
+    `ladder`: seconds before try 2, 3, …; a deferred delivery beyond it failed. An unknown transactional one is due again.
+    """
+    by_id = {outcome.delivery_id: outcome for outcome in outcomes}
+    now = ledger_now(session)
+    rows = session.execute(
+        select(Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state)
+        .where(Delivery.lease_id == lease_id, Delivery.state.in_(("sending", "unknown")))
+        .with_for_update()
+    ).all()
+    issues: set[int] = set()
+    for id_, kind, issue_id, attempts, state in rows:
+        if id_ not in by_id:
+            continue
+        values = _after(by_id[id_], kind, attempts, ladder, now)
+        if values["state"] == state:
+            continue
+        move("delivery", DELIVERY, str(id_), state, str(values["state"]))
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id == id_, Delivery.lease_id == lease_id, Delivery.state == state)
+            .values(**values),
+            execution_options=_UNSYNCED,
+        )
+        if issue_id is not None:
+            issues.add(issue_id)
+    retire(session, lease_id)
+    return issues
+
+
+def retire(session: Session, lease_id: int) -> None:
+    """Forgets a lease that no delivery carries any more; one with unknown deliveries stays, a journal may turn up."""
+    session.execute(
+        delete(Lease).where(Lease.id == lease_id, ~exists().where(Delivery.lease_id == lease_id)),
+        execution_options=_UNSYNCED,
+    )
+
+
+def under_lease(session: Session, lease_id: int) -> list[int]:
+    """Deliveries that carry the lease and are not settled."""
+    query = select(Delivery.id).where(Delivery.lease_id == lease_id, Delivery.state.in_(("sending", "unknown")))
+    return list(session.scalars(query.order_by(Delivery.id)))
+
+
+def leases_of(session: Session, host: str, journal: str) -> list[int]:
+    return list(session.scalars(select(Lease.id).where(Lease.host == host, Lease.journal == journal)))
+
+
+def expire(session: Session, grace_seconds: int, ladder: Sequence[int]) -> set[int]:
+    """Leases whose journal did not turn up within the grace: their deliveries are unknown. The issues concerned."""
+    line = ledger_now(session) - timedelta(seconds=grace_seconds)
+    issues: set[int] = set()
+    held = exists().where(Delivery.lease_id == Lease.id, Delivery.state == "sending")
+    for lease_id in session.scalars(select(Lease.id).where(Lease.until < line, held)).all():
+        lost = [Outcome(id_, "unknown", LOST) for id_ in under_lease(session, lease_id)]
+        issues |= fold(session, lease_id, lost, ladder)
+    return issues
+
+
+def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime) -> dict[str, object]:
+    state, reply = outcome.state, outcome.reply
+    tried = attempts + (state in {"sent", "deferred", "failed", "unknown"})
+    values: dict[str, object] = {"attempts": tried, "reply": reply, "lease_id": None}
+    if state == "unknown" and kind == TRANSACTIONAL:
+        state = "deferred" if tried <= len(ladder) else "failed"
+        return values | {"state": "pending" if state == "deferred" else state, "due_at": now}
+    if state == "unknown":
+        values.pop("lease_id")  # a journal may still tell
+    elif state == "sent":
+        values["sent_at"] = now
+    elif state == "deferred" and tried > len(ladder):
+        state = "failed"
+        values["reply"] = f"given up after {tried} tries; the last answer: {reply}"
+    elif state == "deferred":
+        values["due_at"] = now + timedelta(seconds=ladder[tried - 1])
+    elif state == "pending" and outcome.due_at is not None:
+        values["due_at"] = outcome.due_at
+    return values | {"state": state}
+
+
+def _due(session: Session, kinds: Sequence[str]):  # type: ignore[no-untyped-def]  # a Select of one column
+    held = select(Issue.id).where(or_(Issue.paused, Issue.state == "cancelled"))
+    return select(Delivery.id).where(
+        _CLAIMABLE,
+        Delivery.due_at <= ledger_now(session),
+        Delivery.kind.in_(kinds),
+        or_(Delivery.issue_id.is_(None), Delivery.issue_id.not_in(held)),
+    )

@@ -1,0 +1,100 @@
+"""Header fields of our mails, ASCII and folded: names and subjects as RFC 2047 words, what must stay whole on one line. Pure.
+
+Header injection is impossible: control characters become spaces before anything is encoded, and an address with one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from email.errors import HeaderParseError
+from email.header import Header
+from email.headerregistry import Address
+from email.utils import format_datetime, parseaddr
+
+from syndication.errors import BadInput
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_QUOTABLE = re.compile(r"[\x20-\x7e]+")
+_NOT_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f()<>,;:\\\"\[\]]")
+LONGEST_LINE = 998  # RFC 5322 §2.1.1, without CRLF
+
+
+def one_line(text: str) -> str:
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def text_field(name: str, value: str) -> bytes:
+    """`Name: value` with folding, RFC 2047 where it is not ASCII."""
+    return f"{name}: {_encoded(one_line(value), len(name) + 2)}\r\n".encode("ascii")
+
+
+def raw_field(name: str, value: str) -> bytes:
+    """`Name: value` on one line, never encoded (RFC 8058 §3.1: a client must find the address as it is)."""
+    line = f"{name}: {value}"
+    if _CONTROL.search(value) or not value.isascii() or len(line) > LONGEST_LINE:
+        raise BadInput(
+            f"{name} cannot be {value[:80]!r};", remedy="its value is ASCII, one line, at most 998 characters."
+        )
+    return f"{line}\r\n".encode("ascii")
+
+
+def mailbox(name: str, address: str, field: str = "To") -> str:
+    """`Name <address>` for a header, folded. A domain in another script is written in its ASCII form."""
+    address = ascii_domain(address)
+    name = one_line(name)
+    if not name:
+        return address
+    if _PLAIN_NAME.fullmatch(name) and len(name) <= 60:
+        shown = name
+    elif _QUOTABLE.fullmatch(name) and len(name) <= 60:
+        shown = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    else:
+        shown = str(Header(name, "utf-8", maxlinelen=74, header_name=field).encode(linesep="\r\n"))
+    glue = "\r\n " if len(shown.rsplit("\r\n", 1)[-1]) + len(address) > 70 else " "
+    return f"{shown}{glue}<{address}>"
+
+
+def ascii_domain(address: str) -> str:
+    """The address with its domain in ASCII (IDNA). BadInput for what is no address."""
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain or _NOT_ADDRESS.search(address):
+        raise BadInput(f"{address[:80]!r} is no address;", remedy="write name@example.org.")
+    if not domain.isascii():
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise BadInput(f"{address[:80]!r} has no usable domain;", remedy="check its spelling.") from error
+    return f"{local}@{domain}"
+
+
+def parsed_mailbox(value: str, fallback_name: str = "") -> tuple[str, str]:
+    """(name, address) of a setting such as `Tideway <series@tideway.example>` or a bare address."""
+    name, address = parseaddr(one_line(value))
+    try:
+        Address(addr_spec=ascii_domain(address))
+    except (HeaderParseError, ValueError, IndexError) as error:
+        raise BadInput(
+            f"{value!r} is no sender address;",
+            where="publication.toml, [mail]",
+            remedy="write From as name@example.org.",
+        ) from error
+    return name or fallback_name, address
+
+
+def message_id(authority: str, delivery_id: int, created_at: datetime, domain: str) -> str:
+    """Unique for each delivery, the same at every try, and another one in another ledger."""
+    seed = f"{authority}\n{delivery_id}\n{created_at.isoformat()}"
+    return f"<{delivery_id}.{hashlib.sha256(seed.encode()).hexdigest()[:24]}@{domain}>"
+
+
+def date_value(at: datetime) -> str:
+    return format_datetime(at)
+
+
+def _encoded(value: str, used: int) -> str:
+    if value.isascii() and "=?" not in value:
+        return str(Header(value, "us-ascii", maxlinelen=76, header_name="x" * max(used - 2, 1)).encode(linesep="\r\n"))
+    return str(Header(value, "utf-8", maxlinelen=74, header_name="x" * max(used - 2, 1)).encode(linesep="\r\n"))

@@ -1,0 +1,159 @@
+"""What a worker has put on the wire, in a file that outlives it: one file a process, held by `flock`.
+
+A line is written and synced before a message goes ("begun"), another when the relay has answered. Any worker on the host
+replays a file whose lock is free: not begun → pending; answered → that; begun without an answer → looked up in the maildir,
+else unknown. Replaying twice changes nothing, for a fold moves only rows that carry the lease.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from syndication.digests.control import settle
+from syndication.ledger import claims
+from syndication.ledger.claims import LOST, Outcome
+from syndication.ledger.db import Database
+from syndication.mail.transport import Transport
+
+log = structlog.get_logger(__name__)
+
+_SUFFIX = ".journal"
+_ours: dict[tuple[int, Path], Journal] = {}
+_opening = threading.Lock()
+
+
+class Journal:
+    """The file of this process. `name` is what a lease records; `host` the machine it lies on."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.host = socket.gethostname()
+        self.left: set[int] = set()  # leases that are not folded yet
+        self.working: set[int] = set()  # leases that some thread is sending just now
+        self._lock = threading.Lock()
+        while True:
+            self.name = f"{self.host}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
+            self.path = directory / self.name
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.stat(self.path).st_ino == os.fstat(self._fd).st_ino:
+                    return
+            except OSError:
+                pass  # somebody replays and removes the new, empty file: take another name
+            os.close(self._fd)
+
+    def begun(self, lease_id: int, delivery_id: int) -> None:
+        """On disk before it returns."""
+        self._write({"l": lease_id, "b": delivery_id})
+        os.fsync(self._fd)
+
+    def answered(self, lease_id: int, delivery_id: int, state: str, reply: str) -> None:
+        """With the process it is safe at once, with the machine at the next `begun`."""
+        self._write({"l": lease_id, "r": delivery_id, "s": state, "w": reply})
+
+    def folded(self, lease_id: int) -> None:
+        """The ledger has it all: forget. The file starts anew when no other lease is left."""
+        with self._lock:
+            self.left.discard(lease_id)
+            if not self.left:
+                os.ftruncate(self._fd, 0)
+
+    def _write(self, line: dict[str, object]) -> None:
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            os.write(self._fd, data)
+
+
+def of_this_process(directory: Path) -> Journal:
+    """Opened once in each process; a forked child opens its own."""
+    key = (os.getpid(), directory.absolute())
+    with _opening:
+        if key not in _ours:
+            _ours[key] = Journal(directory)
+        return _ours[key]
+
+
+def replay(db: Database, directory: Path, transport: Transport | None, ladder: Sequence[int]) -> int:
+    """Folds what dead workers of this host left behind; the number of their deliveries that were settled."""
+    settled = 0
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            continue  # its worker lives
+        try:
+            settled += fold_file(db, path, transport, ladder)
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(fd)
+    return settled
+
+
+def fold_file(
+    db: Database, path: Path, transport: Transport | None, ladder: Sequence[int], only: Sequence[int] | None = None
+) -> int:
+    """Folds the leases that name this file (`only`: these of them) by what is written in it."""
+    begun, answers = _read(path)
+    settled = 0
+    with db.reading() as session:
+        leases = claims.leases_of(session, socket.gethostname(), path.name)
+    for lease_id in leases if only is None else only:
+        with db.transaction() as session:
+            outcomes = [
+                answers.get((lease_id, id_)) or _without_answer(id_, id_ in begun[lease_id], transport)
+                for id_ in claims.under_lease(session, lease_id)
+            ]
+            for issue_id in sorted(claims.fold(session, lease_id, outcomes, ladder)):
+                settle(session, issue_id)
+            claims.retire(session, lease_id)
+        settled += len(outcomes)
+        log.info("journal.replayed", lease=lease_id, deliveries=len(outcomes))
+    return settled
+
+
+def file_name(delivery_id: int) -> str:
+    """What a delivery is called where messages are files."""
+    return f"{delivery_id}.delivery"
+
+
+def _without_answer(delivery_id: int, begun: bool, transport: Transport | None) -> Outcome:
+    if not begun:
+        return Outcome(delivery_id, "pending")
+    kept = transport.kept(file_name(delivery_id)) if transport else None
+    if kept is None:
+        return Outcome(delivery_id, "unknown", LOST)
+    return (
+        Outcome(delivery_id, "sent", "found in the outbox after a crash") if kept else Outcome(delivery_id, "pending")
+    )
+
+
+def _read(path: Path) -> tuple[defaultdict[int, set[int]], dict[tuple[int, int], Outcome]]:
+    """(begun ids by lease, answers). A torn last line was not synced, so what it tells had not happened."""
+    begun: defaultdict[int, set[int]] = defaultdict(set)
+    answers: dict[tuple[int, int], Outcome] = {}
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if "b" in told:
+            begun[told["l"]].add(told["b"])
+        else:
+            answers[(told["l"], told["r"])] = Outcome(told["r"], told["s"], told["w"])
+    return begun, answers

@@ -1,0 +1,121 @@
+"""Editions from the ledger, compiled and kept: each revision's block once, each edition once while it is being sent."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syndication.feeds.view import absolute_body, clean, entry_url, series_url, summary_of
+from syndication.ledger import notices
+from syndication.ledger.content import Entry, Publication, Revision
+from syndication.ledger.lookup import content_of
+from syndication.ledger.mailings import Edition, Issue
+from syndication.mail.blocks import Block, EntryText, Render, compile_block
+from syndication.mail.edition import EditionSource, Imprint, compile_edition
+from syndication.mail.splice import Compiled
+
+KEPT_EDITIONS = 64
+KEPT_BLOCKS = 512
+
+
+class Press:
+    """Compiles editions for one base address; not shared between threads."""
+
+    def __init__(self, render: Render, base_url: str, max_html_bytes: int) -> None:
+        self.render = render
+        self.base_url = base_url
+        self.max_html_bytes = max_html_bytes
+        self.block = lru_cache(KEPT_BLOCKS)(self._block)
+        self._editions: OrderedDict[int, Compiled] = OrderedDict()
+
+    def _block(self, entry: EntryText) -> Block:
+        return compile_block(self.render, entry)
+
+    def compiled(self, session: Session, edition_id: int) -> Compiled:
+        """The edition's message with its slots. Raises what `compile_edition` raises."""
+        found = self._editions.get(edition_id)
+        if found is None:
+            edition = session.get_one(Edition, edition_id)
+            source, texts = source_of(session, edition, self.base_url)
+            found = compile_edition(
+                self.render, source, [self.block(text) for text in texts], max_html_bytes=self.max_html_bytes
+            )
+            self._editions[edition_id] = found
+            while len(self._editions) > KEPT_EDITIONS:
+                self._editions.popitem(last=False)
+        return found
+
+
+def imprint_of(publication: Publication, base_url: str) -> Imprint:
+    return Imprint(
+        slug=publication.slug,
+        name=publication.name,
+        url=publication.url,
+        postal_address=publication.postal_address,
+        mail_from=publication.mail_from,
+        reply_to=publication.reply_to,
+        base_url=base_url,
+    )
+
+
+def source_of(session: Session, edition: Edition, base_url: str) -> tuple[EditionSource, list[EntryText]]:
+    """What the edition pins: its frame, and its entries in reading order."""
+    issue = session.get_one(Issue, edition.issue_id)
+    publication = session.get_one(Publication, issue.publication_id)
+    texts = texts_of(session, edition.revisions, publication, base_url)
+    return frame_of(
+        session, publication, texts, base_url, edition.language, edition.notice_id, f"i{issue.id}:{issue.cadence}"
+    ), texts
+
+
+def frame_of(
+    session: Session,
+    publication: Publication,
+    texts: Sequence[EntryText],
+    base_url: str,
+    language: str,
+    notice_id: int,
+    origin: str,
+) -> EditionSource:
+    """`origin` begins the Feedback-ID, such as `i12:daily`."""
+    return EditionSource(
+        imprint=imprint_of(publication, base_url),
+        language=language,
+        notice=notices.by_id(session, notice_id),
+        feedback_id=f"{origin}:digest:{publication.slug}",
+        titles=tuple(text.title for text in texts),
+        series=tuple(dict.fromkeys(text.series_title for text in texts)),
+    )
+
+
+def texts_of(session: Session, revision_ids: Sequence[int], publication: Publication, base_url: str) -> list[EntryText]:
+    """The revisions as a mail shows them, in the order given."""
+    rows = session.execute(
+        select(Revision, Entry).join(Entry, Entry.id == Revision.entry_id).where(Revision.id.in_(revision_ids))
+    ).unique()
+    by_id = {revision.id: text_of(revision, entry, publication, base_url) for revision, entry in rows}
+    return [by_id[id_] for id_ in revision_ids]
+
+
+def text_of(revision: Revision, entry: Entry, publication: Publication, base_url: str, remark: str = "") -> EntryText:
+    content = content_of(revision)
+    return EntryText(
+        revision_id=revision.id,
+        title=clean(content.title),
+        url=entry_url(base_url, entry.series.slug, entry.slug, content),
+        standfirst=clean(content.standfirst),
+        summary=summary_of(content),
+        body_html=absolute_body(clean(content.body_html), base_url),
+        language=content.language or publication.language,
+        authors=tuple(clean(author.name) for author in content.authors),
+        series_title=clean(entry.series.title),
+        series_url=series_url(base_url, entry.series.slug),
+        part=entry.part,
+        related=content.related,
+        notes=tuple(note for note in (*content.notes, entry.series.note) if note),
+        remark=remark,
+    )

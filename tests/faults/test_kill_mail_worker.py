@@ -1,0 +1,64 @@
+"""kill -9 in the middle of an issue of 2,000: none lost, none doubled, unknown at most what was on the wire."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from syndication.ledger.mailings import Delivery
+from syndication.settings import Settings
+from syndication.wiring import open_wiring
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mail"))
+from mail_world import ScriptedRelay, new_issue, parsed
+
+WORKER = """
+from syndication.mail.sender import send_due
+from syndication.mail.transport import open_transport
+from syndication.wiring import open_wiring
+wiring = open_wiring()
+while send_due(wiring, open_transport(wiring.settings)):
+    pass
+"""
+
+
+@pytest.mark.parametrize("kills", [(700,), (1, 333, 1_500)])
+def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path, db_url: str, kills: tuple[int, ...]) -> None:
+    settings = Settings(data_dir=tmp_path / "var", base_url="https://news.tideway.example", database_url=db_url)
+    wiring = open_wiring(settings)
+    new_issue(wiring.db, 2_000)
+    with ScriptedRelay() as relay:
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        environment = os.environ | {
+            "SYNDICATION_DATA_DIR": str(settings.data_dir), "SYNDICATION_MAIL_URL": relay.url,
+            "SYNDICATION_BASE_URL": settings.base_url, "SYNDICATION_DATABASE_URL": db_url, "SYNDICATION_SLICE_SIZE": "200",
+        }  # fmt: skip
+        for kill_at in kills:
+            reached = threading.Event()
+            relay.on_message = lambda count, at=kill_at, event=reached: event.set() if count >= at else None  # type: ignore[misc]
+            worker = subprocess.Popen([sys.executable, "-c", WORKER], env=environment)
+            assert reached.wait(60)
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.wait()
+        subprocess.run([sys.executable, "-c", WORKER], env=environment, check=True, timeout=120)
+        relay.shutdown()
+    with wiring.db.reading() as session:
+        states = {row.id: row.state for row in session.execute(select(Delivery.id, Delivery.state))}
+    wiring.db.close()
+    copies = Counter(recipient for recipient, _ in relay.received)
+    assert max(copies.values()) == 1, "doubled"
+    assert len({parsed(data[:3_000])["Message-ID"] for _, data in relay.received}) == len(relay.received)
+    count = Counter(states.values())
+    assert set(count) <= {"sent", "unknown"}
+    assert count["unknown"] <= len(kills), "more than was on the wire"
+    assert len(states) == 2_000
+    lost = [id_ for id_, state in states.items() if state == "sent" and copies[f"p{id_}@example.org"] != 1]
+    assert lost == []

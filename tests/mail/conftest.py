@@ -1,0 +1,31 @@
+"""A service's wiring on each database, and a relay that answers as it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mail_world import ScriptedRelay
+
+from syndication.settings import Settings
+from syndication.wiring import Wiring, open_wiring
+
+
+@pytest.fixture
+def wiring(tmp_path: Path, db_url: str) -> Iterator[Wiring]:
+    wiring = open_wiring(
+        Settings(data_dir=tmp_path / "var", base_url="https://news.tideway.example", slice_size=50, database_url=db_url)
+    )
+    yield wiring
+    wiring.db.close()
+
+
+@pytest.fixture
+def relay() -> Iterator[ScriptedRelay]:
+    with ScriptedRelay() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()

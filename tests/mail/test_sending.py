@@ -1,0 +1,261 @@
+"""From due to sent: maildir and a relay that answers as scripted; the ladder, the gate, the journal, the claims."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from mail_world import ScriptedRelay, new_issue, parsed
+from sqlalchemy import select, update
+
+from syndication import clock
+from syndication.feeds.disclaimers import count_html, count_text
+from syndication.ledger import claims, notices
+from syndication.ledger.audience import Subscription
+from syndication.ledger.content import Entry, Publication
+from syndication.ledger.mailings import Delivery, Issue
+from syndication.mail import journal
+from syndication.mail.edition import parts_of
+from syndication.mail.letters import post
+from syndication.mail.maildir import Maildir
+from syndication.mail.sender import journals_dir, recover, send_due
+from syndication.mail.smtp import Relay
+from syndication.mail.transport import open_transport
+from syndication.wiring import Wiring
+
+
+def states(wiring: Wiring) -> Counter[str]:
+    with wiring.db.reading() as session:
+        return Counter(session.scalars(select(Delivery.state)))
+
+
+def delivery(wiring: Wiring, id_: int = 1) -> Delivery:
+    with wiring.db.reading() as session:
+        return session.get_one(Delivery, id_)
+
+
+def through(wiring: Wiring, relay: ScriptedRelay) -> int:
+    return send_due(wiring, Relay(relay.url, timeout=5))
+
+
+def test_an_issue_goes_to_the_maildir_once_and_is_done(wiring: Wiring) -> None:
+    issue = new_issue(wiring.db, 120)
+    transport = open_transport(wiring.settings)
+    assert send_due(wiring, transport) == 120
+    assert send_due(wiring, transport) == 0
+    outbox = wiring.settings.data_dir / "outbox"
+    files = sorted((outbox / "new").iterdir())
+    assert len(files) == 120
+    assert not list((outbox / "tmp").iterdir())
+    message = parsed(files[0].read_bytes())
+    assert message["To"].addresses[0].display_name == "Zoë 李"
+    assert states(wiring) == {"sent": 120}
+    with wiring.db.reading() as session:
+        assert session.get_one(Issue, issue).state == "done"
+
+
+def test_letters_overtake_digests_and_carry_a_signed_link(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 3)
+    with wiring.db.transaction() as session:
+        post(
+            session, publication_id=session.scalars(select(Publication.id)).one(), subscriber_id=1, address="new@example.org",
+            language="en", template="confirm", context={"confirm": 1, "wishes": [7]},
+        )  # fmt: skip
+    through(wiring, relay)
+    recipient, data = relay.received[0]
+    message = parsed(data)
+    assert recipient == "new@example.org"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["List-Unsubscribe"] is None
+    text, html = parts_of(data)
+    with wiring.db.reading() as session:
+        notice = notices.current(session, 1, "en").text
+    assert (count_text(text, notice), count_html(html, notice)) == (1, 1)
+    token = text.split("/confirm/")[1].split()[0]
+    assert wiring.signer.read("confirm", token) == {"s": 1, "w": [7]}
+
+
+@pytest.mark.parametrize(
+    ("step", "line", "state", "reply"),
+    [
+        ("rcpt", b"550 5.1.1 nobody here", "failed", "550 5.1.1 nobody here"),
+        ("rcpt", b"451 4.7.1 later", "deferred", "451 4.7.1 later"),
+        ("data", b"452 4.3.1 full", "deferred", "452 4.3.1 full"),
+        ("data", b"554 5.7.1 no", "failed", "554 5.7.1 no"),
+        ("end", b"450 4.2.1 busy", "deferred", "450 4.2.1 busy"),
+        ("end", b"552 5.3.4 too big", "failed", "552 5.3.4 too big"),
+        ("end", b"421 4.3.2 closing", "deferred", "421 4.3.2 closing"),
+        ("rcpt", None, "deferred", "before the mail was handed over"),
+        ("data", None, "deferred", "before the mail was handed over"),
+        ("end", None, "unknown", "before the relay answered"),
+    ],
+)
+def test_each_answer_at_each_step_moves_that_delivery_alone(
+    wiring: Wiring, relay: ScriptedRelay, step: str, line: bytes | None, state: str, reply: str
+) -> None:
+    new_issue(wiring.db, 3)
+    relay.script, relay.only = {step: line}, {"p2@example.org"}
+    through(wiring, relay)
+    assert states(wiring) == {"sent": 2, state: 1}
+    assert delivery(wiring, 2).state == state
+    assert reply in delivery(wiring, 2).reply
+    assert delivery(wiring, 2).attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "line"), [("connect", b"554 no"), ("mail", b"550 no"), ("mail", b"421 away"), ("mail", b"530 log in")]
+)
+def test_what_concerns_us_fails_nobody_and_is_tried_again(
+    wiring: Wiring, relay: ScriptedRelay, step: str, line: bytes
+) -> None:
+    new_issue(wiring.db, 3)
+    relay.script = {step: line}
+    through(wiring, relay)
+    assert states(wiring) == {"pending": 3}
+    assert delivery(wiring).attempts == 0
+    relay.script = {}
+    with clock.shifted(timedelta(minutes=1)):
+        through(wiring, relay)
+    assert states(wiring) == {"sent": 3}
+
+
+def test_a_dead_relay_leaves_everything_pending(wiring: Wiring) -> None:
+    new_issue(wiring.db, 2)
+    send_due(wiring, Relay("smtp://127.0.0.1:1", timeout=2))
+    assert states(wiring) == {"pending": 2}
+
+
+def test_the_ladder_waits_and_then_gives_up_with_the_last_answer(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 1)
+    relay.script = {"rcpt": b"451 later"}
+    ladder = wiring.settings.retry_ladder
+    ahead = 0
+    for tried, wait in enumerate(ladder, start=1):
+        with clock.shifted(timedelta(seconds=ahead)):
+            assert through(wiring, relay) == 1
+            assert through(wiring, relay) == 0, "not before its time"
+        assert (delivery(wiring).state, delivery(wiring).attempts) == ("deferred", tried)
+        ahead += wait + 1
+    with clock.shifted(timedelta(seconds=ahead)):
+        through(wiring, relay)
+    assert delivery(wiring).state == "failed"
+    assert delivery(wiring).reply == f"given up after {len(ladder) + 1} tries; the last answer: 451 later"
+
+
+def test_who_left_after_the_freeze_gets_nothing(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 2)
+    with wiring.db.transaction() as session:
+        session.execute(update(Subscription).where(Subscription.subscriber_id == 1).values(state="ended"))
+    through(wiring, relay)
+    assert [recipient for recipient, _ in relay.received] == ["p2@example.org"]
+    assert delivery(wiring).state == "suppressed"
+
+
+def test_paused_and_cancelled_issues_are_not_claimed(wiring: Wiring, relay: ScriptedRelay) -> None:
+    issue = new_issue(wiring.db, 2)
+    for values in ({"paused": True}, {"paused": False, "state": "cancelled"}):
+        with wiring.db.transaction() as session:
+            session.execute(update(Issue).where(Issue.id == issue).values(**values))
+        assert through(wiring, relay) == 0
+    assert relay.received == []
+
+
+def test_an_entry_withdrawn_after_the_freeze_goes_to_nobody(wiring: Wiring, relay: ScriptedRelay) -> None:
+    issue = new_issue(wiring.db, 2)
+    with wiring.db.transaction() as session:
+        session.execute(update(Entry).values(state="withdrawn"))
+    through(wiring, relay)
+    assert relay.received == []
+    assert states(wiring) == {"cancelled": 2}
+    with wiring.db.reading() as session:
+        assert session.get_one(Issue, issue).state == "done"
+
+
+def _lease(wiring: Wiring, name: str, size: int = 5) -> claims.Claim:
+    with wiring.db.transaction() as session:
+        claim = claims.claim(
+            session,
+            host=socket.gethostname(),
+            journal=name,
+            size=size,
+            lease_seconds=60,
+            kinds=("digest",),
+        )
+    assert claim is not None
+    return claim
+
+
+def test_a_dead_workers_journal_tells_what_became_of_its_slice(wiring: Wiring) -> None:
+    new_issue(wiring.db, 5)
+    directory = journals_dir(wiring)
+    dead = journal.Journal(directory)
+    claim = _lease(wiring, dead.name)
+    dead.begun(claim.lease_id, 1)
+    dead.answered(claim.lease_id, 1, "sent", "250 ok")
+    dead.begun(claim.lease_id, 2)
+    assert recover(wiring) == 0, "its worker lives"
+    os.close(dead._fd)
+    with dead.path.open("ab") as file:
+        file.write(b'{"l":1,"b":3')  # torn: it was not on disk, so nothing went out
+    assert recover(wiring) == 5
+    assert states(wiring) == {"sent": 1, "unknown": 1, "pending": 3}
+    assert not dead.path.exists()
+
+
+def test_with_the_maildir_nothing_is_unknown(wiring: Wiring) -> None:
+    new_issue(wiring.db, 3)
+    dead = journal.Journal(journals_dir(wiring))
+    claim = _lease(wiring, dead.name)
+    for id_ in (1, 2):
+        dead.begun(claim.lease_id, id_)
+    outbox = Maildir(wiring.settings.data_dir / "outbox")
+    (outbox.path / "new").mkdir(parents=True)
+    (outbox.path / "new" / "1.delivery").write_bytes(b"x")
+    os.close(dead._fd)
+    recover(wiring, outbox)
+    assert states(wiring) == {"sent": 1, "pending": 2}
+
+
+def test_a_lost_slice_is_unknown_after_the_grace_and_a_late_journal_still_tells(wiring: Wiring) -> None:
+    new_issue(wiring.db, 2)
+    dead = journal.Journal(journals_dir(wiring))
+    claim = _lease(wiring, dead.name)
+    dead.begun(claim.lease_id, 1)
+    dead.answered(claim.lease_id, 1, "sent", "250 ok")
+    with clock.shifted(timedelta(seconds=100)):
+        recover(wiring)
+        assert states(wiring) == {"sending": 2}, "expiry alone frees nothing"
+    with clock.shifted(timedelta(seconds=60 + wiring.settings.journal_grace_seconds + 1)):
+        recover(wiring)
+        assert states(wiring) == {"unknown": 2}
+        os.close(dead._fd)
+        recover(wiring)
+    assert states(wiring) == {"sent": 1, "pending": 1}
+
+
+CLAIMER = """
+import sys
+from syndication.feeds.disclaimers import count_html, count_text
+from syndication.ledger import claims, notices
+from syndication.ledger.db import Database
+db = Database(sys.argv[1])
+while True:
+    with db.transaction() as session:
+        claim = claims.claim(session, host="h", journal=sys.argv[2], size=7, lease_seconds=60, kinds=("digest",))
+    if claim is None:
+        break
+    print(*(row.id for row in claim.rows), sep="\\n", flush=True)
+"""
+
+
+def test_four_processes_claim_nothing_twice_and_everything_once(wiring: Wiring) -> None:
+    new_issue(wiring.db, 600)
+    command = [sys.executable, "-c", CLAIMER, wiring.db.url]
+    workers = [subprocess.Popen([*command, str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
+    claimed = [int(line) for worker in workers for line in worker.communicate()[0].split()]
+    assert sorted(claimed) == list(range(1, 601))
