@@ -9,15 +9,28 @@ from __future__ import annotations
 from importlib import import_module
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from syndication.errors import BadInput, NotFound, SyndicationError
 from syndication.rendering import SHIPPED
 from syndication.web.feeds import Feeds, is_feed_path
+from syndication.web.pages import page
 from syndication.wiring import Wiring, open_wiring
 
-NOUNS = ("subscriptions", "partners", "outbox", "workbench")  # each module gives `routes(wiring)`
+NOUNS = (
+    "subscriptions",
+    "partners",
+    "outbox",
+    "workbench",
+    "health",
+    "media",
+    "pages",
+)  # each module gives `routes(wiring)`
 
 
 def create_app(wiring: Wiring) -> ASGIApp:
@@ -25,7 +38,11 @@ def create_app(wiring: Wiring) -> ASGIApp:
     routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=SHIPPED / "web" / "static"), name="static")]
     for noun in NOUNS:
         routes += import_module(f"syndication.web.{noun}").routes(wiring)
-    rest = Starlette(routes=routes)
+
+    def failed(request: Request, error: Exception) -> Response:
+        return _failed(wiring, request, error)
+
+    rest = Starlette(routes=routes, exception_handlers={HTTPException: failed, SyndicationError: failed})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_feed_path(scope["path"]):
@@ -39,3 +56,17 @@ def create_app(wiring: Wiring) -> ASGIApp:
 def application() -> ASGIApp:
     """The app as the settings of this process say."""
     return create_app(open_wiring())
+
+
+def _failed(wiring: Wiring, request: Request, error: Exception) -> Response:
+    """An error as a page: what is wrong and what to do, never a trace."""
+    status, what, remedy = 500, "This cannot be shown.", ""
+    if isinstance(error, HTTPException):
+        status = error.status_code
+        what = "There is no such page." if status == 404 else error.detail
+    elif isinstance(error, NotFound | BadInput):
+        status = 404 if isinstance(error, NotFound) else 400
+        what, remedy = error.what.rstrip(";"), error.remedy
+    answer = page(wiring, request, "web/message.html", status=status, heading=what, text=remedy)
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer

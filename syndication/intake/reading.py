@@ -1,0 +1,90 @@
+"""One file to an `EntryDraft`: decode, read its form, take the marks and the notice out, gather images, sanitise."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from syndication.content import EntryContent, EntryDraft
+from syndication.errors import BadInput
+from syndication.intake.blocks import structured
+from syndication.intake.decode import decode
+from syndication.intake.forms import FORMS
+from syndication.intake.front import in_zone
+from syndication.intake.images import gather
+from syndication.intake.sanitise import sanitised
+from syndication.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where documents lie and whose they are. `notices` are the texts of all versions of the publication's notice."""
+
+    root: Path
+    publication: str
+    address: str
+    language: str
+    timezone: str
+    notices: tuple[str, ...]
+
+
+def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_tree: bool) -> EntryDraft:
+    """Raises BadInput naming file, line, reason and remedy. `in_tree`: the file's name is the slug, else the title is."""
+    form = FORMS.get(path.suffix.lower())
+    if form is None:
+        raise BadInput(
+            f"documents of the kind {path.suffix or 'without suffix'} are not taken;",
+            where=source,
+            remedy=f"use one of {', '.join(FORMS)}.",
+        )
+    if path.stat().st_size > settings.document_max_bytes:
+        data = b"\0" * (settings.document_max_bytes + 1)  # not read: decode refuses it by its size
+    else:
+        data = path.read_bytes()
+    text, warnings = decode(data, source, max_bytes=settings.document_max_bytes)
+    read = form(text, source)
+    front = read.front
+    if not front.title.strip():
+        raise BadInput("the document has no title;", where=f"{source}, line 1", remedy="give it one.")
+    body = structured(read.blocks, folder.notices, folder.publication, source)
+    if not body.body_html.strip():
+        raise BadInput("the document has no text after its title;", where=source, remedy="write one, or take it away.")
+    gathered = gather(
+        body.body_html, path.parent, folder.root, source,
+        max_bytes=settings.image_max_bytes, max_pixels=settings.image_max_pixels,
+    )  # fmt: skip
+    content = EntryContent(
+        title=front.title.strip(),
+        standfirst=front.standfirst.strip() or body.standfirst,
+        body_html=sanitised(gathered.body_html, front.canonical_url or folder.address),
+        language=None if front.language == folder.language else front.language,
+        authors=front.authors,
+        related=front.related or body.related,
+        topics=front.topics,
+        notes=front.notes,
+        canonical_url=front.canonical_url,
+        licence_url=front.licence_url,
+        images=tuple(gathered.images),
+    )
+    return EntryDraft(
+        source=source,
+        source_hash=hashlib.sha256(data + "".join(sorted(gathered.files)).encode()).hexdigest(),
+        identity=front.id,
+        series=front.series,
+        slug=slugified(front.slug or (path.stem if in_tree else front.title)) or hashlib.sha256(data).hexdigest()[:12],
+        part=front.part,
+        published_at=in_zone(front.published, folder.timezone),
+        publish_at=in_zone(front.publish_at, folder.timezone),
+        content=content,
+        media=tuple(gathered.files.values()),
+        warnings=(*warnings, *gathered.warnings),
+    )
+
+
+def slugified(text: str) -> str:
+    """Small ASCII letters, digits and hyphens, at most 80; empty where nothing of the text can be said so."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")

@@ -1,0 +1,127 @@
+"""`publication.toml` and `series.toml`: what a publication says about itself. Reads files; decides nothing."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from syndication.errors import BadInput
+
+PUBLICATION = "publication.toml"
+SERIES = "series.toml"
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Imprint(_File):
+    slug: str
+    name: str = Field(min_length=1, max_length=300)
+    url: str
+    language: str = Field("en", pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$")
+    timezone: str = "UTC"
+    supporters_url: str = ""
+    postal_address: str = ""
+    default_series: str | None = None
+    pages: bool = True
+
+    @field_validator("slug")
+    @classmethod
+    def _slug(cls, value: str) -> str:
+        if not _SLUG.fullmatch(value):
+            raise ValueError("use small letters, digits and hyphens")
+        return value
+
+    @field_validator("url", "supporters_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("give a whole address with https://")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("there is no such time zone; write it like Europe/Lisbon") from error
+        return value
+
+
+class MailPart(_File):
+    sender: str = Field("", alias="from")
+    reply_to: str = ""
+    daily_at: str = Field("07:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    weekly_on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+
+
+class DisclaimerPart(_File):
+    text: str = ""
+
+
+class PublicationFile(_File):
+    publication: Imprint
+    mail: MailPart = MailPart()
+    disclaimer: dict[str, DisclaimerPart] = {}
+
+
+class SeriesFile(_File):
+    title: str = Field(min_length=1)
+    description: str = ""
+    order: Literal["newest", "part"] = "newest"
+    note: str = ""
+
+
+def read_publication(file: Path, source: str) -> PublicationFile:
+    return PublicationFile.model_validate(_checked(PublicationFile, file, source))
+
+
+def read_series(file: Path, source: str) -> SeriesFile:
+    return SeriesFile.model_validate(_checked(SeriesFile, file, source))
+
+
+def tree_of(path: Path) -> Path | None:
+    """The nearest folder at or above `path` that has a publication.toml."""
+    start = path if path.is_dir() else path.parent
+    return next((folder for folder in (start, *start.parents) if (folder / PUBLICATION).is_file()), None)
+
+
+def _checked(model: type[_File], file: Path, source: str) -> dict[str, Any]:
+    """The file's table, after a trial of the model so that every error is told in words."""
+    try:
+        table = tomllib.loads(file.read_text("utf-8-sig"))
+        model.model_validate(table)
+    except FileNotFoundError as error:
+        raise BadInput(
+            "the file is missing;", where=source, remedy=f"write it: see {file.name} of the sample."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"this is not TOML: {error};", where=source, remedy="mend that line.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(str(first["loc"][-1]), _names(model), n=1)
+            remedy = f"did you mean {near[0]}?" if near else "take it out."
+            raise BadInput(f"unknown key {key};", where=source, remedy=remedy) from error
+        raise BadInput(f"{key}: {first['msg']};", where=source, remedy="correct this key.") from error
+    return table
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    names: list[str] = []
+    for name, info in model.model_fields.items():
+        names.append(info.alias or name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            names += _names(info.annotation)
+    return names
