@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+PORT ?= 8000
+DATA_DIR ?= var
+SEEDS ?= seeds
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -16,6 +19,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+run: $(VENV)/.ready ## the whole service on this machine, until Ctrl-C (PORT=, DATA_DIR=, SEEDS=)
+	@SYNDICATION_PORT="$(PORT)" SYNDICATION_DATA_DIR="$(DATA_DIR)" exec $(PY) -m syndication up --seeds "$(SEEDS)"
+
 check: $(VENV)/.ready-dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -28,4 +34,4 @@ migration: $(VENV)/.ready-dev ## write the initial migration anew from the model
 	$(PY) -m syndication.ledger.migrations.generate
 	$(VENV)/bin/ruff format --quiet syndication/ledger/migrations
 
-.PHONY: help check test migration
+.PHONY: help run check test migration

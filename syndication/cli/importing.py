@@ -34,10 +34,9 @@ def import_(
         emit(report, True)
     else:
         say(f"{len(report.created)} new, {len(report.changed)} changed, {len(report.unchanged)} unchanged")
-        for warning in report.warnings:
-            typer.echo(f"note: {warning}", err=True)
+        for source, words in report.warnings:
+            typer.echo(f"note: {source}: {words}", err=True)
         for failure in report.failures:
-            place = f"{failure.source}:{failure.line}" if failure.line else failure.source
-            typer.echo(f"{place}: {failure.reason} {failure.remedy}", err=True)
+            typer.echo(f"{failure.source}: {failure.reason}; {failure.remedy}", err=True)
     if report.failures:
         raise typer.Exit(1)
