@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, exists, or_, select, text, update
+from sqlalchemy import Select, delete, exists, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from syndication.ledger.db import ledger_now
@@ -20,6 +20,7 @@ from syndication.ledger.states import DELIVERY, move
 
 TRANSACTIONAL = "transactional"
 LOST = "the reply was lost: the worker ended while this mail was on the wire"
+RESEND_AFTER = timedelta(seconds=30)  # times the tries: a lost confirmation is wanted soon
 _CLAIMABLE = text("delivery.state IN ('pending', 'deferred')")  # literal: a partial index does not match a parameter
 _UNSYNCED = {"synchronize_session": False}
 
@@ -146,12 +147,15 @@ def leases_of(session: Session, host: str, journal: str) -> list[int]:
     return list(session.scalars(select(Lease.id).where(Lease.host == host, Lease.journal == journal)))
 
 
+def anything_expired(session: Session, grace_seconds: int) -> bool:
+    """Whether `expire` would find something; takes no lock."""
+    return session.execute(_expired(session, grace_seconds).limit(1)).first() is not None
+
+
 def expire(session: Session, grace_seconds: int, ladder: Sequence[int]) -> set[int]:
     """Leases whose journal did not turn up within the grace: their deliveries are unknown. The issues concerned."""
-    line = ledger_now(session) - timedelta(seconds=grace_seconds)
     issues: set[int] = set()
-    held = exists().where(Delivery.lease_id == Lease.id, Delivery.state == "sending")
-    for lease_id in session.scalars(select(Lease.id).where(Lease.until < line, held)).all():
+    for lease_id in session.scalars(_expired(session, grace_seconds)).all():
         lost = [Outcome(id_, "unknown", LOST) for id_ in under_lease(session, lease_id)]
         issues |= fold(session, lease_id, lost, ladder)
     return issues
@@ -163,7 +167,7 @@ def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], no
     values: dict[str, object] = {"attempts": tried, "reply": reply, "lease_id": None}
     if state == "unknown" and kind == TRANSACTIONAL:
         state = "deferred" if tried <= len(ladder) else "failed"
-        return values | {"state": "pending" if state == "deferred" else state, "due_at": now}
+        return values | {"state": "pending" if state == "deferred" else state, "due_at": now + tried * RESEND_AFTER}
     if state == "unknown":
         values.pop("lease_id")  # a journal may still tell
     elif state == "sent":
@@ -178,7 +182,7 @@ def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], no
     return values | {"state": state}
 
 
-def _due(session: Session, kinds: Sequence[str]):  # type: ignore[no-untyped-def]  # a Select of one column
+def _due(session: Session, kinds: Sequence[str]) -> Select[int]:
     held = select(Issue.id).where(or_(Issue.paused, Issue.state == "cancelled"))
     return select(Delivery.id).where(
         _CLAIMABLE,
@@ -186,3 +190,9 @@ def _due(session: Session, kinds: Sequence[str]):  # type: ignore[no-untyped-def
         Delivery.kind.in_(kinds),
         or_(Delivery.issue_id.is_(None), Delivery.issue_id.not_in(held)),
     )
+
+
+def _expired(session: Session, grace_seconds: int) -> Select[int]:
+    line = ledger_now(session) - timedelta(seconds=grace_seconds)
+    held = exists().where(Delivery.lease_id == Lease.id, Delivery.state == "sending")
+    return select(Lease.id).where(Lease.until < line, held)

@@ -37,6 +37,7 @@ from syndication.mail.words import enumerated, words_for
 
 DIGEST_HTML, DIGEST_TEXT = "mail/digest.html", "mail/digest.txt"
 CHANNEL_HTML, CHANNEL_TEXT, CHANNEL_BROWSER = "HTML mail", "text mail", "view in browser"
+PREHEADER = 100  # characters
 PERSONAL = ("unsubscribe", "preferences", "browser")
 _SAMPLE = {"to": "a@example.org", "message_id": "<1.2@example.org>", "date": "Thu, 01 Jan 2026 00:00:00 +0000"}
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, minify_css=True)
@@ -57,7 +58,8 @@ class Imprint:
 
 @dataclass(frozen=True, slots=True)
 class EditionSource:
-    """What an edition fixes. `series` are the titles it draws from, `titles` its entries' in reading order."""
+    """What an edition fixes. `series` are the titles it draws from, `titles` its entries' in reading order; `lead` is one
+    line on the first of them."""
 
     imprint: Imprint
     language: str
@@ -65,6 +67,7 @@ class EditionSource:
     feedback_id: str
     titles: tuple[str, ...]
     series: tuple[str, ...]
+    lead: str = ""
 
     @property
     def subject(self) -> str:
@@ -75,6 +78,12 @@ class EditionSource:
 
     @property
     def preheader(self) -> str:
+        """What an inbox shows behind the subject: short, and visible in the mail too (nothing is hidden)."""
+        line = headers.one_line(self.lead if len(self.titles) == 1 else " · ".join(self.titles))
+        return line if len(line) <= PREHEADER else line[:PREHEADER].rsplit(" ", 1)[0] + " …"
+
+    @property
+    def headline(self) -> str:
         words = words_for(self.language)
         names = list(self.series[:3]) + ([f"{len(self.series) - 3} +"] if len(self.series) > 3 else [])
         pattern = words.new_one if len(self.titles) == 1 else words.new_many
@@ -229,6 +238,7 @@ def _context(
         "dir": direction(source.language),
         "subject": subject,
         "preheader": source.preheader,
+        "headline": source.headline,
         "titles": source.titles,
         "notice": source.notice,
         "words": words_for(source.language),

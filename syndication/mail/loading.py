@@ -35,15 +35,20 @@ class Press:
     def _block(self, entry: EntryText) -> Block:
         return compile_block(self.render, entry)
 
+    def compile(self, source: EditionSource, texts: Sequence[EntryText], *, subject_prefix: str = "") -> Compiled:
+        """Not kept. Raises what `compile_edition` raises."""
+        blocks = [self.block(text) for text in texts]
+        return compile_edition(
+            self.render, source, blocks, max_html_bytes=self.max_html_bytes, subject_prefix=subject_prefix
+        )
+
     def compiled(self, session: Session, edition_id: int) -> Compiled:
         """The edition's message with its slots. Raises what `compile_edition` raises."""
         found = self._editions.get(edition_id)
         if found is None:
             edition = session.get_one(Edition, edition_id)
             source, texts = source_of(session, edition, self.base_url)
-            found = compile_edition(
-                self.render, source, [self.block(text) for text in texts], max_html_bytes=self.max_html_bytes
-            )
+            found = self.compile(source, texts)
             self._editions[edition_id] = found
             while len(self._editions) > KEPT_EDITIONS:
                 self._editions.popitem(last=False)
@@ -89,6 +94,7 @@ def frame_of(
         feedback_id=f"{origin}:digest:{publication.slug}",
         titles=tuple(text.title for text in texts),
         series=tuple(dict.fromkeys(text.series_title for text in texts)),
+        lead=texts[0].summary if texts else "",
     )
 
 

@@ -55,9 +55,13 @@ def recover(wiring: Wiring, transport: Transport | None = None) -> int:
     for lease_id in sorted(mine.left - mine.working):  # a fold of ours that failed, a database that was away say
         settled += journal.fold_file(wiring.db, mine.path, transport, ladder, only=(lease_id,))
         mine.folded(lease_id)
-    with wiring.db.transaction() as session:
-        for issue_id in sorted(claims.expire(session, wiring.settings.journal_grace_seconds, ladder)):
-            settle(session, issue_id)
+    grace = wiring.settings.journal_grace_seconds
+    with wiring.db.reading() as session:  # mostly there is nothing, and no lock is taken
+        expired = claims.anything_expired(session, grace)
+    if expired:
+        with wiring.db.transaction() as session:
+            for issue_id in sorted(claims.expire(session, grace, ladder)):
+                settle(session, issue_id)
     return settled
 
 

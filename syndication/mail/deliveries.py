@@ -1,0 +1,153 @@
+"""Who got what: list deliveries, explain one, send failed and unknown ones again. Nothing here commits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from syndication.errors import BadInput, Conflict, NotFound
+from syndication.ledger.audience import Subscriber
+from syndication.ledger.content import Entry, Publication, Revision
+from syndication.ledger.db import ledger_now, ring_after_commit
+from syndication.ledger.mailings import Delivery, EditionEntry, Issue, Lease, Letter
+from syndication.ledger.states import DELIVERY, DELIVERY_STATES, ISSUE, move
+from syndication.mail import headers
+
+AGAIN = ("failed", "unknown")
+_ADDRESS = func.coalesce(Letter.address, Subscriber.address, "(erased)")
+_SAYS = {
+    "pending": "It waits to be sent, from {due} on.",
+    "sending": "A worker has it until {until}; then its journal tells, or it is unknown after the grace.",
+    "deferred": "The relay refused it for now, {tries}; it is tried again at {due}.",
+    "sent": "The relay accepted it at {sent}.",
+    "suppressed": "It was not sent: {reply}.",
+    "failed": "The relay refused it for good, {tries}; `syndicate deliveries retry {id}` tries once more.",
+    "unknown": "It was on the wire and the answer was lost, so it may have arrived; "
+    "`syndicate deliveries retry {id}` sends it again.",
+    "cancelled": "It was cancelled: {reply}.",
+}
+
+
+def listing(
+    session: Session, *, issue: int | None = None, state: str | None = None, domain: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Deliveries, the newest first: id, issue, kind, address, state, tries, due, sent, reply."""
+    if state is not None and state not in DELIVERY_STATES:
+        raise BadInput(f"{state!r} is no state of a delivery;", remedy=f"write one of {', '.join(DELIVERY_STATES)}.")
+    query = _joined().order_by(Delivery.id.desc()).limit(limit)
+    if issue is not None:
+        query = query.where(Delivery.issue_id == issue)
+    if state is not None:
+        query = query.where(Delivery.state == state)
+    if domain is not None:
+        folded = domain.lower().lstrip("@")
+        of_letter = Letter.address.endswith(f"@{folded}", autoescape=True)
+        query = query.where(or_(Subscriber.domain == folded, of_letter))
+    return [_row(delivery, address) for delivery, address in session.execute(query)]
+
+
+def explain(session: Session, delivery_id: int) -> dict[str, Any]:
+    """One delivery with a sentence on how it stands, its entries and its Message-ID. NotFound names the way to list."""
+    found = session.execute(_joined().where(Delivery.id == delivery_id)).first()
+    if found is None:
+        raise NotFound(f"there is no delivery {delivery_id};", remedy="see `syndicate deliveries list`.")
+    delivery, address = found
+    publication = session.get_one(Publication, delivery.publication_id)
+    lease = session.get(Lease, delivery.lease_id) if delivery.lease_id else None
+    domain = headers.parsed_mailbox(publication.mail_from)[1].rpartition("@")[2]
+    entries = session.execute(
+        select(Entry.slug, Revision.title, Revision.number)
+        .join(EditionEntry, EditionEntry.entry_id == Entry.id)
+        .join(Revision, Revision.id == EditionEntry.revision_id)
+        .where(EditionEntry.edition_id == delivery.edition_id)
+        .order_by(Entry.id)
+    ).all()
+    sentence = _SAYS[delivery.state].format(
+        id=delivery.id,
+        due=_moment(delivery.due_at),
+        sent=_moment(delivery.sent_at),
+        until=_moment(lease.until if lease else None),
+        tries="once" if delivery.attempts == 1 else f"{delivery.attempts} times",
+        reply=delivery.reply or "no reason is kept",
+    )
+    return {
+        **_row(delivery, address),
+        "sentence": sentence,
+        "entries": [f"{title} ({slug}, revision {number})" for slug, title, number in entries],
+        "message_id": headers.message_id(publication.tag_authority, delivery.id, delivery.created_at, domain),
+        "worker": f"{lease.host}, {lease.journal}" if lease else None,
+    }
+
+
+def retry(session: Session, *, delivery_id: int | None = None, issue: int | None = None, state: str = "failed") -> int:
+    """Failed or unknown deliveries are due again, from the foot of the ladder; how many. An issue that was done is frozen.
+
+    One delivery, or all of an issue in `state`. Raises Conflict for one that is neither, or whose issue was cancelled.
+    """
+    if state not in AGAIN:
+        raise BadInput(f"{state} deliveries are not sent again;", remedy="retry those that failed or are unknown.")
+    if (delivery_id is None) == (issue is None):
+        raise BadInput("say which deliveries;", remedy="name one by its id, or an issue with --issue.")
+    rows = update(Delivery)
+    if delivery_id is not None:
+        delivery = session.get(Delivery, delivery_id)
+        if delivery is None:
+            raise NotFound(f"there is no delivery {delivery_id};", remedy="see `syndicate deliveries list`.")
+        if delivery.state not in AGAIN:
+            raise Conflict(
+                f"delivery {delivery_id} is {delivery.state};", remedy="only failed and unknown ones are sent again."
+            )
+        move("delivery", DELIVERY, str(delivery_id), delivery.state, "pending")
+        issue = delivery.issue_id
+        rows = rows.where(Delivery.id == delivery_id, Delivery.state == delivery.state)
+    else:
+        rows = rows.where(Delivery.issue_id == issue, Delivery.state == state)
+    if issue is not None:
+        _open_again(session, issue)
+    again = session.execute(
+        rows.values(state="pending", attempts=0, due_at=ledger_now(session), lease_id=None).returning(Delivery.id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    ring_after_commit(session, "mail.send_due" if issue is not None else "mail.send_transactional")
+    return len(again)
+
+
+def _open_again(session: Session, issue_id: int) -> None:
+    issue = session.get(Issue, issue_id, with_for_update={"key_share": True}, populate_existing=True)
+    if issue is None:
+        raise NotFound(f"there is no issue {issue_id};", remedy="see `syndicate digest list`.")
+    if issue.state == "cancelled":
+        raise Conflict(f"issue {issue_id} was cancelled;", remedy="its deliveries stay as they are.")
+    if issue.state == "done":
+        issue.state = move("issue", ISSUE, str(issue_id), issue.state, "frozen")
+        issue.done_at = None
+        session.flush()
+
+
+def _joined() -> Select[Delivery, str]:
+    return (
+        select(Delivery, _ADDRESS)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(Letter, Letter.delivery_id == Delivery.id)
+    )
+
+
+def _row(delivery: Delivery, address: str) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "issue": delivery.issue_id,
+        "kind": delivery.kind,
+        "address": address,
+        "state": delivery.state,
+        "tries": delivery.attempts,
+        "due": delivery.due_at if delivery.state in {"pending", "deferred"} else None,
+        "sent": delivery.sent_at,
+        "reply": delivery.reply,
+    }
+
+
+def _moment(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC") if at else "a time not kept"
