@@ -186,7 +186,7 @@ def _left(db: Database, ids: Sequence[int]) -> list[int]:
     """Those that are not published as they were imported: published ones with a waiting draft too."""
     with db.reading() as session:
         waiting = set(session.scalars(select(Draft.entry_id).where(Draft.entry_id.in_(ids))))
-        states = dict(session.execute(select(Entry.id, Entry.state).where(Entry.id.in_(ids))).tuples())
+        states = {row.id: row.state for row in session.execute(select(Entry.id, Entry.state).where(Entry.id.in_(ids)))}
     return [i for i in ids if i in waiting or states[i] != "published"]
 
 

@@ -28,7 +28,7 @@ class Broker:
         self._server = ValkeyServer(port=0, data_dir=place, persist=True, unix_socket_path=self._socket)
         before = {child.pid for child in psutil.Process().children()}
         self._server.start()
-        return next(child.pid for child in psutil.Process().children() if child.pid not in before)
+        return int(next(child.pid for child in psutil.Process().children() if child.pid not in before))
 
     def alive(self) -> bool:
         return self._server is not None and bool(self._server.is_running())

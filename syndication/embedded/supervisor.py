@@ -117,7 +117,7 @@ class Supervisor:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     whole = psutil.Process(child.process.pid)
                     family += [whole, *whole.children(recursive=True)]
-            child.signal(signal.SIGTERM)
+                child.process.terminate()  # itself alone: a worker lets its own children finish what they do
         _, alive = psutil.wait_procs(family, timeout=END_SECONDS)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):

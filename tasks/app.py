@@ -1,0 +1,82 @@
+"""The Celery application: what the workers and beat run. Queues and routes are `syndication.hints.QUEUES`, nothing else.
+
+`task_time_limit < lease < visibility_timeout`: a task is killed before its lease runs out, and its message comes back only
+after that.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Event, Thread
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutdown
+from kombu.entity import Queue
+from sqlalchemy.exc import SQLAlchemyError
+
+from syndication import sweeping
+from syndication.hints import QUEUES
+from syndication.ledger import presence
+from syndication.wiring import Wiring, open_wiring
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+
+
+@cache
+def wiring() -> Wiring:
+    """This process's; its database opens a new engine after a fork."""
+    return open_wiring()
+
+
+_settings = wiring().settings
+app = Celery("tasks", broker=wiring().broker_url or None, set_as_current=True)
+app.conf.update(
+    imports=("tasks.publish", "tasks.digests", "tasks.mail", "tasks.sweeps"),
+    task_queues=[Queue(name) for name in sorted(set(QUEUES.values()))],  # type: ignore[no-untyped-call]
+    task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
+    task_default_queue=QUEUES["sweeps.sweep"],
+    task_create_missing_queues=False,
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_time_limit=_settings.task_time_limit_seconds,
+    broker_transport_options={"visibility_timeout": _settings.visibility_timeout_seconds},
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    timezone="UTC",
+)
+
+_ended = Event()
+
+
+def _beat_of_heart() -> None:
+    while True:
+        try:
+            with wiring().db.transaction() as session:
+                presence.note(session, "worker")
+        except SQLAlchemyError as error:
+            log.warning("the ledger does not answer", reason=str(error))
+        sweeping.look_after_journals(wiring())
+        if _ended.wait(HEARTBEAT_SECONDS):
+            return
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _ready(**_: object) -> None:
+    Thread(target=_beat_of_heart, name="heartbeat", daemon=True).start()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _shutdown(**_: object) -> None:
+    _ended.set()
+    with wiring().db.transaction() as session:
+        presence.leave(session, "worker")
