@@ -14,10 +14,11 @@ from mail_world import ScriptedRelay, new_issue, parsed
 from sqlalchemy import select, update
 
 from syndication import clock
+from syndication.content import EntryContent
 from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import claims, notices
 from syndication.ledger.audience import Subscription
-from syndication.ledger.content import Entry, Publication
+from syndication.ledger.content import Entry, Publication, Revision
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.mail import journal
 from syndication.mail.edition import parts_of
@@ -26,6 +27,7 @@ from syndication.mail.maildir import Maildir
 from syndication.mail.sender import journals_dir, recover, send_due
 from syndication.mail.smtp import Relay
 from syndication.mail.transport import open_transport
+from syndication.rendering import SHIPPED
 from syndication.wiring import Wiring
 
 
@@ -176,6 +178,74 @@ def test_an_entry_withdrawn_after_the_freeze_goes_to_nobody(wiring: Wiring, rela
         assert session.get_one(Issue, issue).state == "done"
 
 
+def test_an_entry_corrected_after_the_freeze_goes_with_its_new_text(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 2)
+    content = EntryContent(title="On ferries", body_html="<p>Put right.</p>").model_dump(mode="json")
+    with wiring.db.transaction() as session:
+        fresh = Revision(entry_id=1, number=2, title="x", content=content, source_hash="y", created_at=clock.now())
+        session.add(fresh)
+        session.flush()
+        session.execute(update(Entry).values(revision_id=fresh.id))
+    through(wiring, relay)
+    assert states(wiring) == {"sent": 2}
+    for _, data in relay.received:
+        text, html = parts_of(data)
+        assert "Put right." in text
+        assert "Water" not in html
+
+
+def test_nothing_goes_to_the_wire_after_the_leases_deadline(
+    wiring: Wiring, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_issue(wiring.db, 5)
+    ahead = 0.0
+    real = clock.monotonic
+    monkeypatch.setattr(clock, "monotonic", lambda: real() + ahead)
+
+    def stall(count: int) -> None:
+        nonlocal ahead
+        ahead = 10_000.0 if count == 2 else ahead
+
+    relay.on_message = stall
+    through(wiring, relay)
+    assert states(wiring) == {"sent": 2, "pending": 3}
+
+
+def test_a_fold_that_failed_is_made_good_from_our_own_journal(
+    wiring: Wiring, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_issue(wiring.db, 4)
+
+    def away(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "fold", away)
+        with pytest.raises(ConnectionError):
+            through(wiring, relay)
+    assert states(wiring) == {"sending": 4}
+    assert through(wiring, relay) == 0
+    assert states(wiring) == {"sent": 4}
+    assert len(relay.received) == 4
+
+
+def test_an_edition_that_fails_its_gate_holds_back_itself_alone(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 2)
+    override = wiring.settings.data_dir / "templates"
+    (override / "mail").mkdir(parents=True)
+    broken = (SHIPPED / "mail" / "digest.txt").read_text("utf-8").replace("{{ notice_text }}", "")
+    (override / "mail" / "digest.txt").write_text(broken, "utf-8")
+    changed = Wiring(wiring.settings.model_copy(update={"templates_dir": override}), wiring.base_url, "")
+    send_due(changed, Relay(relay.url, timeout=5))
+    changed.db.close()
+    assert relay.received == []
+    assert states(wiring) == {"pending": 2}
+    assert "stands 0 times instead of once in the text mail" in delivery(wiring).reply
+    with clock.shifted(timedelta(minutes=6)):
+        through(wiring, relay)
+    assert states(wiring) == {"sent": 2}
+
+
 def _lease(wiring: Wiring, name: str, size: int = 5) -> claims.Claim:
     with wiring.db.transaction() as session:
         claim = claims.claim(
@@ -240,6 +310,7 @@ def test_a_lost_slice_is_unknown_after_the_grace_and_a_late_journal_still_tells(
 
 CLAIMER = """
 import sys
+from syndication.content import EntryContent
 from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import claims, notices
 from syndication.ledger.db import Database
