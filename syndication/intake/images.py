@@ -7,6 +7,8 @@ its description, and a warning says so.
 from __future__ import annotations
 
 import hashlib
+import re
+import struct
 import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -21,7 +23,11 @@ from PIL import UnidentifiedImageError
 from syndication.content import Image, MediaFile
 from syndication.errors import BadInput
 
-EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "WEBP": "webp"}
+EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}  # MPO: what many cameras write
+
+
+_ELSEWHERE = re.compile(r"//|[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)  # what Pillow raises for broken bytes
 
 
 @dataclass
@@ -43,7 +49,7 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
     for element in tree.xpath(".//img"):
         address = (element.get("src") or "").strip()
         alt = " ".join((element.get("alt") or "").split())
-        if urlsplit(address).scheme or address.startswith("//") or not address:
+        if _ELSEWHERE.match(address) or not address:
             result.warnings.append(
                 f"the image {address[:80] or '(no address)'} is not a file of the tree and was left out"
             )
@@ -68,6 +74,7 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
         result.files[file.sha256] = file
         if image not in result.images:
             result.images.append(image)
+        _show_caption(element)
     result.body_html = (tree.text or "") + "".join(etree.tostring(e, encoding="unicode", method="html") for e in tree)
     return result
 
@@ -75,6 +82,8 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
 def read_image(path: Path, where: str, max_bytes: int, max_pixels: int) -> MediaFile:
     """The checked bytes of an image. Its type is what the bytes say, not what the name says."""
     try:
+        if not path.is_file():
+            raise FileNotFoundError
         size = path.stat().st_size
         data = path.read_bytes() if size <= max_bytes else b""
     except OSError as error:
@@ -90,9 +99,9 @@ def read_image(path: Path, where: str, max_bytes: int, max_pixels: int) -> Media
             warnings.simplefilter("ignore", Picture.DecompressionBombWarning)  # we have a limit of our own
             with Picture.open(BytesIO(data)) as picture:
                 kind, (width, height) = picture.format, picture.size
-                if width * height <= max_pixels:
-                    picture.load()
-    except (UnidentifiedImageError, Picture.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+                if kind in EXTENSIONS and width * height <= max_pixels:
+                    picture.load()  # of no other kind: Pillow hands PostScript to an interpreter
+    except (UnidentifiedImageError, Picture.DecompressionBombError, *_BROKEN) as error:
         raise BadInput(
             "this is not an image, or a broken one;", where=where, remedy="use PNG, JPEG, GIF or WebP."
         ) from error
@@ -110,7 +119,12 @@ def read_image(path: Path, where: str, max_bytes: int, max_pixels: int) -> Media
 
 
 def _inside(address: str, folder: Path, root: Path, source: str) -> Path:
-    path = (folder / unquote(urlsplit(address).path)).resolve()
+    try:
+        path = (folder / unquote(urlsplit(address).path)).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # NUL in it, too long, links in a ring
+        raise BadInput(
+            f"{address[:80]!r} is not the path of a file;", where=source, remedy="mend the image's path."
+        ) from error
     if not path.is_relative_to(root.resolve()):
         raise BadInput(
             f"the image {address} lies outside of the tree;", where=source, remedy="copy it beside the document."
@@ -129,7 +143,23 @@ def _caption(element: lxml_html.HtmlElement) -> tuple[str, str]:
     return caption.removesuffix(credit).strip() if credit else caption, credit
 
 
+def _show_caption(element: lxml_html.HtmlElement) -> None:
+    """An image that stands alone with a title (Markdown's way to give a caption) becomes a figure that shows it."""
+    title, around = (element.get("title") or "").strip(), element.getparent()
+    alone = around is not None and around.tag == "p" and not around.text_content().strip() and len(around) == 1
+    if around is None or not title or not alone:
+        return
+    around.tag = "figure"
+    del element.attrib["title"]
+    words = lxml_html.Element("figcaption")
+    words.text = title
+    around.append(words)
+
+
 def _replace(element: lxml_html.HtmlElement, alt: str) -> None:
+    if not alt:
+        element.drop_tree()
+        return
     words = lxml_html.Element("em")
     words.text = alt
     words.tail = element.tail

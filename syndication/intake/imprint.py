@@ -16,7 +16,7 @@ from syndication import clock
 from syndication.errors import BadInput
 from syndication.feeds.artifacts import ensure_feed
 from syndication.feeds.disclaimers import STANDARD
-from syndication.intake.tree import PUBLICATION, SERIES, PublicationFile, read_publication, read_series
+from syndication.intake.tree import PUBLICATION, SERIES, PublicationFile, is_slug, read_publication, read_series
 from syndication.ledger.content import Publication, Series
 from syndication.ledger.lookup import the_publication
 from syndication.press import touch
@@ -53,6 +53,12 @@ def keep_publication(session: Session, file: Path) -> Publication:
 
 def keep_series(session: Session, folder: Path) -> Series:
     """The series of a folder; its slug is the folder's name."""
+    if not is_slug(folder.name):
+        raise BadInput(
+            f"{folder.name!r} cannot be the slug of a series;",
+            where=f"{folder.name}/",
+            remedy="name the folder in small letters, digits and hyphens, and neither all nor scope-….",
+        )
     said = read_series(folder / SERIES, f"{folder.name}/{SERIES}")
     publication = the_publication(session)
     series = session.scalars(select(Series).where(Series.slug == folder.name)).first()

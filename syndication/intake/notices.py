@@ -1,20 +1,53 @@
 """Recognise a publisher's independence notice in a document: at its end it is taken out, inside it is refused. Pure.
 
 Typographic quotes, white space and line breaks do not matter (see `feeds.disclaimers.normalised`); what follows the first
-sentence may be any wording of the list of supporters and the acknowledgement.
+sentence may be any wording of the list of supporters and the acknowledgement, and nothing else: a paragraph of another
+kind is never taken out along with the notice.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from syndication.errors import BadInput
 from syndication.feeds.disclaimers import STANDARD, normalised
 
 _REACH = 5  # a notice may be broken into so many paragraphs
+_BROKEN = 3  # and a quoted one into so many
 _LONGEST = 1_500
+_NAME = r"(?P<name>.{1,150}?)"
+_LEAD = re.compile(
+    r"""[\s*_"'(\[#>-]*(?:(?:disclaimer|notice|note|editor's note)\s*[:.*_-]+\s*)?[\s*_"']*""", re.IGNORECASE
+)
+_ADDRESS = re.compile(r"[(<\[]*https?://[^\s<>()\[\]]+[)>\]]*")
+# What the further sentences of a notice speak of, in the languages of the standard wording.
+_CUE = re.compile(
+    r"support|donor|funder|sponsor|grateful|acknowledg|independen|förder|dankt|spender|unabhängig"
+    r"|donat|remerci|indépendan|soutien|apoya|agradec|donante|independien",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The publication's notices: `name` for people, `texts` of all versions, `names` it is recognised by (name, slug)."""
+
+    name: str
+    texts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def is_named(self, other: str) -> bool:
+        written = (named_in(text, whole=False) or "" for text in self.texts)
+        return _bare(other) in {_bare(one) for one in (self.name, *self.names, *written) if one}
+
+    def has_text(self, folded: str) -> bool:
+        return any(folded == _folded(text) for text in self.texts)
+
+    def is_quoted_in(self, folded: str) -> bool:
+        return any(_folded(text) in folded for text in self.texts if text.strip())
 
 
 @cache
@@ -22,12 +55,12 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     patterns = []
     for template in STANDARD.values():
         first, second, *rest = (re.escape(normalised(f"|{part}|")[1:-1]) for part in _sentence(template))
-        body = f"{first}(?P<name>[^.]{{1,200}}?){second}" + "".join(f"(?P=name){part}" for part in rest)
+        body = f"{first}{_NAME}{second}" + "".join(f"(?P=name){part}" for part in rest)
         patterns.append(re.compile(body, re.IGNORECASE))
     # Older wordings of the English standard: other commas, no policy experts.
     patterns.append(
         re.compile(
-            r"the positions of (?P<name>[^.]{1,200}?),?(?: and (?:our|its) (?:policy )?(?:experts|scholars|staff),?)?"
+            rf"the positions of {_NAME},?(?: and (?:our|its) (?:policy )?(?:experts|scholars|staff),?)?"
             r" are independent,?[^.]{0,60} findings and conclusions (?:presented )?are those of (?P=name) alone",
             re.IGNORECASE,
         )
@@ -43,54 +76,64 @@ def _sentence(template: str) -> list[str]:
 def named_in(text: str, *, whole: bool) -> str | None:
     """The publisher that a notice in `text` names, or None; `whole`: the text must begin with it and be nothing else."""
     text = normalised(text)
-    if whole and len(text) > _LONGEST:
-        return None
+    start = 0
+    if whole:
+        if len(text) > _LONGEST:
+            return None
+        lead = _LEAD.match(text)
+        start = lead.end() if lead else 0
     for pattern in _patterns():
-        found = pattern.match(text) if whole else pattern.search(text)
-        if found:
+        found = pattern.match(text, start) if whole else pattern.search(text)
+        if found and (not whole or _is_the_rest_of_one(text[found.end() :], found["name"])):
             return found["name"].strip(" ,")
     return None
 
 
-def trailing(paragraphs: Sequence[str], known: Sequence[str], name: str, source: str) -> int:
+def at_end(paragraphs: Sequence[str], own: Own, source: str) -> int:
     """How many paragraphs at the end are the publication's notice; 0: there is none.
 
-    `known` are the texts of all versions of its notice. Raises BadInput where the notice names another publisher, or stands
-    inside the text: nothing is re-attributed silently, and no reader gets it twice.
+    Raises BadInput where the notice names another publisher: nothing is re-attributed silently.
     """
-    taken = _at_end(paragraphs, {normalised(k).casefold() for k in known}, name, source)
-    for number, paragraph in enumerate(paragraphs[: len(paragraphs) - taken], 1):
-        other = named_in(paragraph, whole=False)
-        if other or any(k and normalised(k) in normalised(paragraph) for k in known):
-            raise BadInput(
-                f"paragraph {number} quotes the notice of {other or name} inside the text;",
-                where=source,
-                remedy="take it out: every rendering carries the notice once, at its end.",
-            )
-    return taken
-
-
-def _at_end(paragraphs: Sequence[str], known: set[str], name: str, source: str) -> int:
     for count in range(1, min(_REACH, len(paragraphs)) + 1):
         text = " ".join(paragraphs[-count:])
-        if normalised(text).casefold() in known:
+        if own.has_text(_folded(text)):
             return count
         other = named_in(text, whole=True)
         if other is None:
             continue
-        if _same(other, name):
+        if own.is_named(other):
             return count
         raise BadInput(
-            f"the document ends with the notice of {other}, the publication is {name};",
+            f"the document ends with the notice of {other}, the publication is {own.name};",
             where=source,
-            remedy=f"import it into the publication of {other}, or take the notice out if {name} publishes it.",
+            remedy=f"import it into the publication of {other}, or take the notice out if {own.name} publishes it.",
         )
     return 0
 
 
-def _same(one: str, other: str) -> bool:
-    return _bare(one) == _bare(other)
+def refuse_inside(paragraphs: Sequence[tuple[str, str]], own: Own, source: str) -> None:
+    """Raises BadInput where one of `paragraphs` (what to call it, its text) has a notice, also one broken into several."""
+    for reach in range(1, _BROKEN + 1):
+        for start in range(len(paragraphs) - reach + 1):
+            text = " ".join(words for _, words in paragraphs[start : start + reach])
+            other = named_in(text, whole=False)
+            if other or own.is_quoted_in(_folded(text)):
+                raise BadInput(
+                    f"{paragraphs[start][0]} quotes the notice of {other or own.name} inside the text;",
+                    where=source,
+                    remedy="take it out: every rendering carries the notice once, at its end.",
+                )
+
+
+def _is_the_rest_of_one(rest: str, name: str) -> bool:
+    rest = re.sub(re.escape(name), "X", _ADDRESS.sub("", rest), flags=re.IGNORECASE)  # a name may have full stops
+    sentences = re.split(r"(?<=[.!?])\s+", rest)
+    return all(_CUE.search(one) or not re.search(r"\w", one) for one in sentences)
+
+
+def _folded(text: str) -> str:
+    return normalised(text).casefold()
 
 
 def _bare(name: str) -> str:
-    return normalised(name).casefold().removeprefix("the ")
+    return " ".join(re.sub(r"\W+", " ", _folded(name)).split()).removeprefix("the ")

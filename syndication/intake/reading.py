@@ -11,10 +11,11 @@ from pathlib import Path
 from syndication.content import EntryContent, EntryDraft
 from syndication.errors import BadInput
 from syndication.intake.blocks import structured
-from syndication.intake.decode import decode
+from syndication.intake.decode import check_size, decode
 from syndication.intake.forms import FORMS
 from syndication.intake.front import in_zone
 from syndication.intake.images import gather
+from syndication.intake.notices import Own, refuse_inside
 from syndication.intake.sanitise import sanitised
 from syndication.settings import Settings
 
@@ -25,6 +26,7 @@ class Folder:
 
     root: Path
     publication: str
+    slug: str
     address: str
     language: str
     timezone: str
@@ -40,16 +42,19 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
             where=source,
             remedy=f"use one of {', '.join(FORMS)}.",
         )
-    if path.stat().st_size > settings.document_max_bytes:
-        data = b"\0" * (settings.document_max_bytes + 1)  # not read: decode refuses it by its size
-    else:
-        data = path.read_bytes()
+    if not path.is_file():
+        raise BadInput("this is not a file;", where=source, remedy="name a text, a Markdown or an HTML file.")
+    check_size(path.stat().st_size, source, settings.document_max_bytes)
+    data = path.read_bytes()
     text, warnings = decode(data, source, max_bytes=settings.document_max_bytes)
     read = form(text, source)
     front = read.front
     if not front.title.strip():
         raise BadInput("the document has no title;", where=f"{source}, line 1", remedy="give it one.")
-    body = structured(read.blocks, folder.notices, folder.publication, source)
+    own = Own(folder.publication, folder.notices, (folder.slug,))
+    body = structured(read.blocks, own, source)
+    said = (("the title", front.title), ("the standfirst", front.standfirst), *(("a note", n) for n in front.notes))
+    refuse_inside([(f"{what} of the front matter", words) for what, words in said], own, source)
     if not body.body_html.strip():
         raise BadInput("the document has no text after its title;", where=source, remedy="write one, or take it away.")
     gathered = gather(
@@ -80,7 +85,7 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         publish_at=in_zone(front.publish_at, folder.timezone),
         content=content,
         media=tuple(gathered.files.values()),
-        warnings=(*warnings, *gathered.warnings),
+        warnings=(*warnings, *body.warnings, *gathered.warnings),
     )
 
 

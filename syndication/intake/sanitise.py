@@ -7,6 +7,8 @@ from urllib.parse import urljoin
 
 import nh3
 
+from syndication.intake.decode import without_controls
+
 TAGS = {
     "a", "abbr", "b", "bdi", "bdo", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "dfn",
     "div", "dl", "dt", "em", "figcaption", "figure", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li",
@@ -20,7 +22,7 @@ ATTRIBUTES = {
     "blockquote": {"cite"},
     "col": {"span"},
     "colgroup": {"span"},
-    "img": {"src", "alt", "width", "height"},
+    "img": {"src", "alt", "title", "width", "height"},
     "ol": {"start", "reversed", "type"},
     "q": {"cite"},
     "td": {"colspan", "rowspan", "headers"},
@@ -44,12 +46,15 @@ def sanitised(markup: str, base: str) -> str:
             value = value.strip()
             if value.startswith("#"):
                 return f"#e-{value[1:]}"
-            return value if re.match(r"[a-z][a-z0-9+.-]*:", value, re.IGNORECASE) else urljoin(base, value)
+            try:
+                return value if re.match(r"[a-z][a-z0-9+.-]*:", value, re.IGNORECASE) else urljoin(base, value)
+            except ValueError:  # such as //[half a host
+                return None
         if tag == "img" and name == "src" and not value.startswith("media:"):
             return None
         return value
 
-    return nh3.clean(
+    safe: str = nh3.clean(
         _H1.sub(r"<\1h2", markup),
         tags=TAGS,
         attributes=ATTRIBUTES,
@@ -57,4 +62,5 @@ def sanitised(markup: str, base: str) -> str:
         clean_content_tags={"script", "style", "template", "iframe", "object", "noscript", "textarea", "title"},
         attribute_filter=attribute,
         link_rel=None,
-    ).strip()
+    )
+    return without_controls(safe).strip()  # &#8; comes out as itself

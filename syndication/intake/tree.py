@@ -13,10 +13,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from syndication.errors import BadInput
+from syndication.intake.decode import without_controls
 
 PUBLICATION = "publication.toml"
 SERIES = "series.toml"
+_ADDRESS = r"^(?:[^\r\n\x00]*[^\s@<>]+@[^\s@<>]+>?)?$"
+RESERVED = frozenset({"all"})  # the feed of everything, and the wish for it
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+
+
+def is_slug(name: str) -> bool:
+    """May it stand in an address as it is?"""
+    return _SLUG.fullmatch(name) is not None and name not in RESERVED and not name.startswith("scope-")
 
 
 class _File(BaseModel):
@@ -25,7 +33,7 @@ class _File(BaseModel):
 
 class Imprint(_File):
     slug: str
-    name: str = Field(min_length=1, max_length=300)
+    name: str = Field(min_length=1, max_length=300, pattern=r"^[^\r\n]*\S[^\r\n]*$")
     url: str
     language: str = Field("en", pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$")
     timezone: str = "UTC"
@@ -40,6 +48,12 @@ class Imprint(_File):
         if not _SLUG.fullmatch(value):
             raise ValueError("use small letters, digits and hyphens")
         return value
+
+    @field_validator("name", "postal_address")
+    @classmethod
+    def _words(cls, value: str) -> str:
+        lines = [" ".join(without_controls(line).split()) for line in value.strip().splitlines()]
+        return "\n".join(line for line in lines if line)
 
     @field_validator("url", "supporters_url")
     @classmethod
@@ -59,8 +73,8 @@ class Imprint(_File):
 
 
 class MailPart(_File):
-    sender: str = Field("", alias="from")
-    reply_to: str = ""
+    sender: str = Field("", alias="from", pattern=_ADDRESS)
+    reply_to: str = Field("", pattern=_ADDRESS)
     daily_at: str = Field("07:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     weekly_on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
 
@@ -108,14 +122,29 @@ def _checked(model: type[_File], file: Path, source: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"this is not TOML: {error};", where=source, remedy="mend that line.") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next(
+            (one for one in errors if one["type"] == "extra_forbidden"), errors[0]
+        )  # a typo is why keys are missing
         key = ".".join(str(part) for part in first["loc"])
+        line = _line_of([str(part) for part in first["loc"]], file.read_text("utf-8-sig"))
+        source = f"{source}, line {line}" if line else source
         if first["type"] == "extra_forbidden":
             near = get_close_matches(str(first["loc"][-1]), _names(model), n=1)
             remedy = f"did you mean {near[0]}?" if near else "take it out."
             raise BadInput(f"unknown key {key};", where=source, remedy=remedy) from error
         raise BadInput(f"{key}: {first['msg']};", where=source, remedy="correct this key.") from error
     return table
+
+
+def _line_of(keys: list[str], text: str) -> int | None:
+    """The line of the innermost of `keys` that the text writes: as a key, or as a table's head."""
+    for depth in range(len(keys), 0, -1):
+        head = re.escape(".".join(keys[:depth]))
+        found = re.search(rf"^[ \t]*(?:{re.escape(keys[depth - 1])}[ \t]*=|\[{head}\])", text, re.MULTILINE)
+        if found:
+            return text.count("\n", 0, found.start()) + 1
+    return None
 
 
 def _names(model: type[BaseModel]) -> list[str]:

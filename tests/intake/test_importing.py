@@ -147,6 +147,7 @@ def test_markdown_with_front_matter(db: Database, tree: Path) -> None:
     assert got.notes == ("The author advises a ferry company.",)
     assert "<table>" in got.body_html
     assert 'href="#e-fn1"' in got.body_html
+    assert "<p>The note." in got.body_html
     (image,) = got.images
     assert (image.alt, image.caption, image.credit, image.width) == ("A boat", "At sea", "Drawn by us", 4)
     assert f'src="media:{image.name}"' in got.body_html
@@ -280,6 +281,7 @@ def test_moved_and_changed_is_a_new_entry_with_a_warning_unless_named(db: Databa
     other = write(tree, "boats/b.txt", PLAIN.replace("First", "Other"))
     (named,) = take(db, other, as_identity=str(first.entry_id)).entries
     assert (named.entry_id, named.act) == (first.entry_id, "waiting")
+    other.unlink()
     write(tree, "boats/c.txt", PLAIN.replace("First", "Third"))
     report = take(db, tree)
     assert report.created[0].entry_id != first.entry_id

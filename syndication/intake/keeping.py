@@ -1,0 +1,214 @@
+"""Keep one document in the ledger: which entry it is, and what becomes of its text. One call is part of one transaction.
+
+Identity: an explicit `id`, else the path relative to publication.toml, else the hash of the source. A document whose old path
+is gone keeps its entry by its hash; one that moved *and* changed is a new entry, with a warning, unless `--as` names the old.
+What the ledger has already is left alone, also where a person has scheduled or renamed it since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from syndication import clock
+from syndication.content import EntryDraft
+from syndication.errors import BadInput
+from syndication.ledger.content import Draft, Entry, Media, Publication, Revision, Series
+from syndication.ledger.db import ledger_now
+from syndication.ledger.lookup import entry_named
+from syndication.press import touch
+from syndication.publishing import mint_tag, schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """`act`: created, changed (an unpublished draft), waiting (a published entry's next text) or unchanged."""
+
+    entry_id: int
+    act: str
+    series: str
+    slug: str
+    title: str
+    source: str
+
+
+@dataclass
+class Keeping:
+    """One document to keep. `root`: the tree it lies in, None for a lone file; `named`: what `--as` says."""
+
+    session: Session
+    draft: EntryDraft
+    series: Series
+    root: Path | None
+    named: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        if self.draft.identity:
+            return f"id:{self.draft.identity}"
+        return f"path:{self.draft.source}" if self.root else f"hash:{self.draft.source_hash}"
+
+
+def keep(work: Keeping) -> Imported:
+    """Raises BadInput, NotFound (`--as`) or Conflict; then nothing of the document may be committed."""
+    session, draft, series = work.session, work.draft, work.series
+    publication = session.get_one(Publication, series.publication_id)
+    entry = _named(work, publication) if work.named else _known(work, publication)
+    act = "unchanged"
+    if entry is None:
+        _free(work)
+        entry = Entry(
+            publication_id=publication.id, series_id=series.id, identity=work.identity, slug=draft.slug, part=draft.part,
+            tag_uri=_new_tag(session, publication, work.identity), created_at=clock.now(),
+        )  # fmt: skip
+        session.add(entry)
+        session.flush()
+        act = "created"
+    entry.identity = work.identity
+    waiting = session.get(Draft, entry.id)
+    current = waiting or entry.revision
+    if current is None or current.source_hash != draft.source_hash:
+        if waiting is not None and entry.revision is not None and entry.revision.source_hash == draft.source_hash:
+            session.delete(waiting)  # back to what is published
+            act = "changed"
+        else:
+            _redraft(session, entry, waiting, draft)
+            act = act if act == "created" else "waiting" if entry.revision is not None else "changed"
+    if entry.state in ("draft", "scheduled"):
+        _place(work, entry)
+        if act != "unchanged":
+            _time(work, entry)
+    elif act != "unchanged":
+        _settle(work, entry, publication)
+    session.flush()
+    return Imported(entry.id, act, entry.series.slug, entry.slug, draft.content.title, draft.source)
+
+
+def _named(work: Keeping, publication: Publication) -> Entry:
+    """The entry that `--as` names, by its explicit id or as everywhere else. A draft made of this document before goes."""
+    session, named = work.session, work.named or ""
+    mine = select(Entry).where(Entry.publication_id == publication.id)
+    entry = session.scalars(mine.where(Entry.identity == f"id:{named}")).first() or entry_named(session, named)
+    other = session.scalars(mine.where(Entry.identity == work.identity, Entry.id != entry.id)).first()
+    if other is None:
+        return entry
+    if other.revision is not None:
+        raise BadInput(
+            f"this document is the published entry {other.series.slug}/{other.slug} already;",
+            where=work.draft.source,
+            remedy=f"withdraw one of the two; entry {entry.id} was left as it is.",
+        )
+    work.warnings.append(f"entry {other.id}, made of this document before and never published, was taken away")
+    draft = session.get(Draft, other.id)
+    if draft is not None:
+        session.delete(draft)
+        session.flush()
+    session.delete(other)
+    session.flush()
+    return entry
+
+
+def _known(work: Keeping, publication: Publication) -> Entry | None:
+    session, draft = work.session, work.draft
+    mine = select(Entry).where(Entry.publication_id == publication.id)
+    entry = session.scalars(mine.where(Entry.identity == work.identity)).first()
+    if entry is not None:
+        return entry
+    if draft.identity:  # an `id` that the document did not have before
+        return session.scalars(mine.where(Entry.identity == f"path:{draft.source}")).first() if work.root else None
+    same_bytes = session.scalars(
+        mine.join(Draft, Draft.entry_id == Entry.id, isouter=True)
+        .join(Revision, Revision.id == Entry.revision_id, isouter=True)
+        .where(or_(Draft.source_hash == draft.source_hash, Revision.source_hash == draft.source_hash))
+        .where(Entry.identity.not_like("id:%"))
+        .order_by(Entry.id)
+    ).unique()
+    for moved in same_bytes:
+        if not _still_there(moved, work.root):
+            return moved
+    same_title = mine.join(Revision, Revision.id == Entry.revision_id).where(Revision.title == draft.content.title)
+    twin = next((e for e in session.scalars(same_title).unique() if not _still_there(e, work.root)), None)
+    if twin is not None:
+        work.warnings.append(
+            f"taken for a new entry; if it is {twin.slug} moved and changed, import it with --as {twin.id}"
+        )
+    return None
+
+
+def _still_there(entry: Entry, root: Path | None) -> bool:
+    """Does the document lie where the entry came from? Then another with the same bytes is a copy."""
+    kind, _, path = entry.identity.partition(":")
+    return kind == "path" and root is not None and (root / path).is_file()
+
+
+def _place(work: Keeping, entry: Entry) -> None:
+    if (entry.slug, entry.series_id) != (work.draft.slug, work.series.id):
+        _free(work)
+        entry.slug, entry.series = work.draft.slug, work.series
+    entry.part = work.draft.part
+
+
+def _time(work: Keeping, entry: Entry) -> None:
+    at = work.draft.publish_at
+    if at is None:
+        if entry.scheduled_at is not None:
+            work.warnings.append(f"still scheduled for {entry.scheduled_at.isoformat()}; the document names no time")
+    elif at != entry.scheduled_at:
+        if at > ledger_now(work.session):
+            schedule(work.session, entry, at)
+        else:
+            work.warnings.append("publish_at has passed; it waits as a draft for `syndicate publish`")
+
+
+def _settle(work: Keeping, entry: Entry, publication: Publication) -> None:
+    """A published entry keeps its address; its place in the series is not part of its text and moves at once."""
+    if (entry.slug, entry.series_id) != (work.draft.slug, work.series.id):
+        work.warnings.append(f"published entries keep their address: it stays {entry.series.slug}/{entry.slug}")
+    if entry.part != work.draft.part:
+        entry.part = work.draft.part
+        touch(work.session, publication.id)
+
+
+def _free(work: Keeping) -> None:
+    draft, series = work.draft, work.series
+    taken = work.session.scalars(select(Entry).where(Entry.series_id == series.id, Entry.slug == draft.slug)).first()
+    if taken is not None:
+        raise BadInput(
+            f"the slug {draft.slug!r} of series {series.slug} belongs to another entry ({taken.identity});",
+            where=draft.source,
+            remedy=f"give it a `slug` of its own, or import it with --as {taken.id} if it is that entry.",
+        )
+
+
+def _redraft(session: Session, entry: Entry, waiting: Draft | None, draft: EntryDraft) -> None:
+    if waiting is None:
+        waiting = Draft(entry_id=entry.id)
+        session.add(waiting)
+    waiting.content = draft.content.model_dump(mode="json")
+    waiting.published_at = draft.published_at
+    waiting.source = draft.source
+    waiting.source_hash = draft.source_hash
+    waiting.imported_at = clock.now()
+    for file in draft.media:
+        if session.get(Media, file.sha256) is None:
+            session.add(
+                Media(
+                    sha256=file.sha256, ext=file.ext, width=file.width, height=file.height, data=file.data,
+                    created_at=clock.now(),
+                )
+            )  # fmt: skip
+
+
+def _new_tag(session: Session, publication: Publication, identity: str) -> str:
+    """The same document makes the same id in another ledger; a number follows where that id lives on elsewhere."""
+    name = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    for number in range(100):
+        tag = mint_tag(publication, f"entry:{name}" + (f":{number}" if number else ""))
+        if session.scalars(select(Entry.id).where(Entry.tag_uri == tag)).first() is None:
+            return tag
+    raise BadInput(f"{identity} was imported and renamed a hundred times;", remedy="give the document an `id`.")
