@@ -27,11 +27,16 @@ check: $(VENV)/.ready-dev ## format, lint, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: $(VENV)/.ready-dev ## the whole suite
+test: $(VENV)/.ready-dev ## the whole suite, real servers included
+	scripts/setup
 	$(PY) -m pytest -n 2
+
+bench: $(VENV)/.ready-dev ## the benchmark tables (NAME=publish for one)
+	scripts/setup bench
+	@for name in $(if $(NAME),$(NAME),publish poll freeze); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
 	$(PY) -m syndication.ledger.migrations.generate
 	$(VENV)/bin/ruff format --quiet syndication/ledger/migrations
 
-.PHONY: help run check test migration
+.PHONY: help run check test bench migration

@@ -61,6 +61,7 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         body.body_html, path.parent, folder.root, source,
         max_bytes=settings.image_max_bytes, max_pixels=settings.image_max_pixels,
     )  # fmt: skip
+    number, name = numbered(path.stem) if in_tree else (None, path.stem)
     content = EntryContent(
         title=front.title.strip(),
         standfirst=front.standfirst.strip() or body.standfirst,
@@ -79,8 +80,8 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         source_hash=hashlib.sha256(data + "".join(sorted(gathered.files)).encode()).hexdigest(),
         identity=front.id,
         series=front.series,
-        slug=slugified(front.slug or (path.stem if in_tree else front.title)) or hashlib.sha256(data).hexdigest()[:12],
-        part=front.part,
+        slug=slugified(front.slug or (name if in_tree else front.title)) or hashlib.sha256(data).hexdigest()[:12],
+        part=front.part if front.part is not None else number,
         published_at=in_zone(front.published, folder.timezone),
         publish_at=in_zone(front.publish_at, folder.timezone),
         content=content,
@@ -93,3 +94,9 @@ def slugified(text: str) -> str:
     """Small ASCII letters, digits and hyphens, at most 80; empty where nothing of the text can be said so."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")
+
+
+def numbered(stem: str) -> tuple[int | None, str]:
+    """(part, name) of a file name that begins with its part's number: `03-the-ferry` is part 3. 0 is no part."""
+    found = re.fullmatch(r"(\d{1,3})[-_. ]+(\S.*)", stem)
+    return (int(found[1]) or None, found[2]) if found else (None, stem)

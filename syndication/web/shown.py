@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -115,7 +116,8 @@ def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
             "publication": publication,
             "series": row,
             "entries": [
-                _line(publication, e, base_url, e.part or position) for e, position in zip(found, positions, strict=True)
+                _line(publication, e, base_url, e.part or (None if by_part else position))
+                for e, position in zip(found, positions, strict=True)
             ],
             "page_number": number,
             "pages": pages,
@@ -160,8 +162,8 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
             "notes": [*content.notes, *([row.note] if row.note else [])],
             "mark": numbered.format(part=position) if position else plain,
             "more": more,
-            "published": found.published_at,
-            "updated": found.updated_at if found.revision.number > 1 else None,
+            "published": _local(publication, found.published_at),
+            "updated": _local(publication, found.updated_at) if found.revision.number > 1 else None,
             "before": _line(publication, before, base_url) if before else None,
             "after": _line(publication, after, base_url) if after else None,
             "address": address,
@@ -188,7 +190,7 @@ def _article(
         or [{"@type": "Organization", "name": publication.name}],
         "publisher": {"@type": "Organization", "name": publication.name, "url": publication.url},
         "isPartOf": {"@type": "CreativeWorkSeries", "@id": view.series_url(base_url, row.slug), "name": row.title},
-        "position": position,
+        "position": position or None,
     }  # fmt: skip
     if content.images:
         record["image"] = [f"{base_url}/media/{image.name}" for image in content.images]
@@ -219,7 +221,7 @@ def _place(session: Session, row: Series, found: Entry) -> tuple[int, Entry | No
 
     earlier = or_(at[0] < values[0], (at[0] == values[0]) & (at[1] <= values[1]))
     count = session.scalar(select(func.count()).select_from(Entry).where(*mine, earlier)) or 0
-    return found.part or count, beside(earlier=True), beside(earlier=False)
+    return found.part or (0 if row.order == "part" else count), beside(earlier=True), beside(earlier=False)
 
 
 def _series(session: Session, slug: str) -> Series:
@@ -240,12 +242,17 @@ def _line(publication: Publication, found: Entry, base_url: str, part: int | Non
         summary=view.summary_of(content),
         series=found.series.title,
         series_url=view.series_url(base_url, found.series.slug),
-        published=found.published_at,  # type: ignore[arg-type]
+        published=_local(publication, found.published_at),  # type: ignore[arg-type]
         authors=", ".join(a.name for a in content.authors),
         language=language,
         direction=view.direction(language),
         part=part,
     )
+
+
+def _local(publication: Publication, moment: datetime | None) -> datetime | None:
+    """A date as the publication's town writes it: a midnight there is not the day before."""
+    return moment.astimezone(ZoneInfo(publication.timezone)) if moment else None
 
 
 def _json(record: dict[str, Any]) -> str:
