@@ -24,13 +24,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "correct": ("publishing", "correct", "Publish the imported change of a published entry."),
     "withdraw": ("publishing", "withdraw", "Take an entry back everywhere."),
     "entries": ("publishing", "entries", "List the entries and how each stands."),
-    "export": ("exporting", "export", "Write the publication as a tree that import reads."),
     "subscribers": ("subscribers", "app", "People: list, show, import, export, suppress, erase."),
     "digest": ("digest", "app", "Issues: cut, list, pause, resume, cancel, test."),
     "deliveries": ("deliveries", "app", "Mail: list, explain and retry by issue, state and domain."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, revoke, and what they pulled."),
-    "doctor": ("doctor", "doctor", "What is wrong with this set-up, and how to mend it."),
 }
 
 
