@@ -113,6 +113,9 @@ def at_end(paragraphs: Sequence[str], own: Own, source: str) -> int:
 
 def refuse_inside(paragraphs: Sequence[tuple[str, str]], own: Own, source: str) -> None:
     """Raises BadInput where one of `paragraphs` (what to call it, its text) has a notice, also one broken into several."""
+    whole = " ".join(words for _, words in paragraphs)
+    if named_in(whole, whole=False) is None and not own.is_quoted_in(_folded(whole)):
+        return  # nearly always; looking at each paragraph of a large document takes seconds
     for reach in range(1, _BROKEN + 1):
         for start in range(len(paragraphs) - reach + 1):
             text = " ".join(words for _, words in paragraphs[start : start + reach])
