@@ -19,6 +19,7 @@ from syndication.ledger.mailings import Delivery, Issue, Lease
 from syndication.ledger.states import DELIVERY, move
 
 TRANSACTIONAL = "transactional"
+WITH_ISSUE = "the issue was cancelled"
 LOST = "the reply was lost: the worker ended while this mail was on the wire"
 RESEND_AFTER = timedelta(seconds=30)  # times the tries: a lost confirmation is wanted soon
 _CLAIMABLE = text("delivery.state IN ('pending', 'deferred')")  # literal: a partial index does not match a parameter
@@ -104,6 +105,7 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
     """
     by_id = {outcome.delivery_id: outcome for outcome in outcomes}
     now = ledger_now(session)
+    cancelled = _cancelled_among(session, [o.delivery_id for o in by_id.values() if o.state in {"pending", "deferred"}])
     rows = session.execute(
         select(Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state)
         .where(Delivery.lease_id == lease_id, Delivery.state.in_(("sending", "unknown")))
@@ -117,6 +119,8 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
         if values["state"] == state:
             continue
         move("delivery", DELIVERY, str(id_), state, str(values["state"]))
+        if issue_id in cancelled and values["state"] in {"pending", "deferred"}:
+            values |= {"state": "cancelled", "reply": WITH_ISSUE}
         session.execute(
             update(Delivery)
             .where(Delivery.id == id_, Delivery.lease_id == lease_id, Delivery.state == state)
@@ -127,6 +131,20 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
             issues.add(issue_id)
     retire(session, lease_id)
     return issues
+
+
+def _cancelled_among(session: Session, delivery_ids: Sequence[int]) -> set[int]:
+    """Issues of these deliveries that were cancelled while a worker had them: what comes back is cancelled too.
+
+    Holds the issues' rows, as a cancellation does, so that one of the two sees the other.
+    """
+    if not delivery_ids:
+        return set()
+    mine = select(Delivery.issue_id).where(Delivery.id.in_(delivery_ids)).distinct()
+    rows = session.execute(
+        select(Issue.id, Issue.state).where(Issue.id.in_(mine)).order_by(Issue.id).with_for_update(key_share=True)
+    )
+    return {id_ for id_, state in rows if state == "cancelled"}
 
 
 def retire(session: Session, lease_id: int) -> None:

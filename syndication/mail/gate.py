@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from syndication.digests.editions import Pinned, editions_for
 from syndication.ledger.audience import Subscriber, Subscription
 from syndication.ledger.claims import Claimed, Outcome
 from syndication.ledger.content import Entry
-from syndication.ledger.mailings import EditionEntry, Issue, Letter
+from syndication.ledger.db import ledger_now
+from syndication.ledger.mailings import Edition, EditionEntry, Issue, Letter
 from syndication.ledger.suppressions import suppressed_among
 
 
 @dataclass
 class Passed:
-    """What may go, and what became of the rest. `stale` are deliveries whose edition says what is no longer true."""
+    """What may go, and what became of the rest. `stale` are deliveries whose edition says what is no longer true, or
+    more than its person still follows: `keep` then has the series that stay, by delivery."""
 
     people: dict[int, Subscriber] = field(default_factory=dict)
     letters: dict[int, Letter] = field(default_factory=dict)
     go: list[Claimed] = field(default_factory=list)
     stopped: list[Outcome] = field(default_factory=list)
     stale: list[Claimed] = field(default_factory=list)
+    keep: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
 def look_again(session: Session, rows: Sequence[Claimed]) -> Passed:
@@ -40,7 +44,7 @@ def look_again(session: Session, rows: Sequence[Claimed]) -> Passed:
         keys = {s.address_key for s in passed.people.values() if s.publication_id == publication_id}
         barred |= {(publication_id, key) for key in suppressed_among(session, publication_id, keys)}
     series, stale = _editions(session, {row.edition_id for row in rows if row.edition_id is not None})
-    follows = _follows(session, ids)
+    following = _following(session, ids)
     for row in rows:
         issue = issues.get(row.issue_id or 0)
         person = passed.people.get(row.subscriber_id or 0)
@@ -55,12 +59,13 @@ def look_again(session: Session, rows: Sequence[Claimed]) -> Passed:
             passed.stopped.append(Outcome(row.id, "suppressed", "the person was erased"))
         elif (row.publication_id, person.address_key) in barred:
             passed.stopped.append(Outcome(row.id, "suppressed", "the address is suppressed"))
-        elif not follows.get(person.id, set()) & (series[row.edition_id] | {0}):
+        elif not (stay := _covered(following.get(person.id, {}), series[row.edition_id])):
             passed.stopped.append(Outcome(row.id, "suppressed", "they left before it was sent"))
         elif issue.paused:
             passed.stopped.append(Outcome(row.id, "pending", "the issue is paused"))
-        elif row.edition_id in stale:
+        elif row.edition_id in stale or stay != series[row.edition_id]:
             passed.stale.append(row)
+            passed.keep[row.id] = frozenset(stay)
         else:
             passed.go.append(row)
     return passed
@@ -82,12 +87,36 @@ def _editions(session: Session, edition_ids: set[int]) -> tuple[dict[int, set[in
     return series, stale
 
 
-def _follows(session: Session, people: set[int]) -> dict[int, set[int]]:
-    """Scopes (0: all) with an active subscription, by person."""
-    found: dict[int, set[int]] = {}
-    query = select(Subscription.subscriber_id, Subscription.scope).where(
-        Subscription.subscriber_id.in_(people), Subscription.state == "active"
+def _following(session: Session, people: set[int]) -> dict[int, dict[int, bool]]:
+    """By person: scope (0: all) → whether that subscription is active; ended ones only where they shield from `all`."""
+    found: dict[int, dict[int, bool]] = {}
+    query = select(Subscription.subscriber_id, Subscription.scope, Subscription.state).where(
+        Subscription.subscriber_id.in_(people), or_(Subscription.state == "active", Subscription.shields)
     )
-    for person, scope in session.execute(query):
-        found.setdefault(person, set()).add(scope)
+    for person, scope, state in session.execute(query):
+        found.setdefault(person, {})[scope] = state == "active"
     return found
+
+
+def _covered(following: dict[int, bool], series: set[int]) -> set[int]:
+    everything = following.get(0, False)
+    return {series_id for series_id in series if following.get(series_id, everything)}
+
+
+def narrowed(session: Session, edition_id: int, keep: frozenset[int]) -> int | None:
+    """The edition with the entries of the series `keep` alone; its own id where that is all, None where nothing is left.
+
+    The caller holds the issue's row.
+    """
+    edition = session.get_one(Edition, edition_id)
+    rows = session.execute(
+        select(EditionEntry.revision_id, EditionEntry.entry_id, Entry.series_id)
+        .join(Entry, Entry.id == EditionEntry.entry_id)
+        .where(EditionEntry.edition_id == edition_id)
+    ).all()
+    stay = {revision: entry for revision, entry, series_id in rows if series_id in keep}
+    entries = tuple((stay[revision], revision) for revision in edition.revisions if revision in stay)
+    if not entries or len(entries) == len(rows):
+        return edition_id if entries else None
+    wanted = Pinned(edition.language, edition.notice_id, entries)
+    return editions_for(session, edition.issue_id, [wanted], ledger_now(session))[wanted]

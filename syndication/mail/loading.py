@@ -42,6 +42,10 @@ class Press:
             self.render, source, blocks, max_html_bytes=self.max_html_bytes, subject_prefix=subject_prefix
         )
 
+    def kept(self, edition_id: int) -> Compiled | None:
+        """The edition, if it is at hand."""
+        return self._editions.get(edition_id)
+
     def compiled(self, session: Session, edition_id: int) -> Compiled:
         """The edition's message with its slots. Raises what `compile_edition` raises."""
         found = self._editions.get(edition_id)

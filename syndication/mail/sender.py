@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.audience.handles import handle_token
 from syndication.content import PublishedNotice
-from syndication.digests.control import settle
+from syndication.digests.control import issue_named, settle
 from syndication.digests.repoint import NOTHING_LEFT, renewed
 from syndication.errors import BadInput, SyndicationError
 from syndication.ledger import claims, notices
@@ -26,11 +26,11 @@ from syndication.ledger.claims import Claim, Claimed, Outcome
 from syndication.ledger.content import Publication
 from syndication.ledger.mailings import Delivery
 from syndication.mail import headers, journal
-from syndication.mail.gate import Passed, look_again
+from syndication.mail.gate import Passed, look_again, narrowed
 from syndication.mail.journal import Journal
 from syndication.mail.letters import compile_letter
 from syndication.mail.loading import Press
-from syndication.mail.splice import fill
+from syndication.mail.splice import Compiled, fill
 from syndication.mail.transport import Parcel, Transport, TransportTrouble
 from syndication.wiring import Wiring
 
@@ -128,7 +128,7 @@ class _Slice:
         self.claim = claim
         self.deadline = deadline - wiring.settings.smtp_timeout_seconds * 0.1
         self.outcomes: dict[int, Outcome] = {}
-        self.stale: dict[int, list[Claimed]] = {}
+        self.stale: dict[tuple[int, frozenset[int]], list[Claimed]] = {}
         self.blocked = False
         self.publications: dict[int, Publication] = {}
         self.notices: dict[tuple[int, str], PublishedNotice] = {}
@@ -142,7 +142,7 @@ class _Slice:
                 self._compile(session, passed)
             self.outcomes |= {outcome.delivery_id: outcome for outcome in passed.stopped}
             for row in passed.stale:
-                self.stale.setdefault(row.edition_id or 0, []).append(row)
+                self.stale.setdefault((row.edition_id or 0, passed.keep[row.id]), []).append(row)
                 self.outcomes[row.id] = Outcome(row.id, "pending")
             rest = []
             for index, row in enumerate(passed.go):
@@ -164,19 +164,24 @@ class _Slice:
         ]
         with self.wiring.db.transaction() as session:
             issues = claims.fold(session, self.claim.lease_id, outcomes, self.wiring.settings.retry_ladder)
-            for edition_id, rows in self.stale.items():
-                self._renew(session, edition_id, [row.id for row in rows])
+            for (edition_id, keep), rows in self.stale.items():
+                self._renew(session, edition_id, keep, rows)
             for issue_id in sorted(issues):
                 settle(session, issue_id)
         self.journal.folded(self.claim.lease_id)
 
-    def _renew(self, session: Session, edition_id: int, ids: list[int]) -> None:
+    def _renew(self, session: Session, edition_id: int, keep: frozenset[int], rows: list[Claimed]) -> None:
+        issue_named(session, rows[0].issue_id or 0, lock=True)  # nobody else makes the same edition meanwhile
         instead = renewed(session, edition_id)
+        if instead is not None:
+            instead = narrowed(session, instead, keep)
         values: dict[str, object] = {"edition_id": instead}
         if instead is None:
             values = {"state": "cancelled", "reply": NOTHING_LEFT}
         session.execute(
-            update(Delivery).where(Delivery.id.in_(ids), Delivery.state == "pending").values(**values),
+            update(Delivery)
+            .where(Delivery.id.in_([row.id for row in rows]), Delivery.state == "pending")
+            .values(**values),
             execution_options={"synchronize_session": False},
         )
 
@@ -240,8 +245,7 @@ class _Slice:
             name, address = "", letter.address
         else:
             person = passed.people[row.subscriber_id or 0]
-            with self.wiring.db.reading() as session:
-                compiled = self.press.compiled(session, row.edition_id)
+            compiled = self.press.kept(row.edition_id) or self._compile_again(row.edition_id)
             values |= personal(person, self.wiring.signer.make("issue", row.id))
             name, address = person.name, person.address
         address = headers.ascii_domain(address)
@@ -252,6 +256,11 @@ class _Slice:
             recipient=address,
             data=fill(compiled, values, utf8_headers=not address.isascii()),
         )
+
+    def _compile_again(self, edition_id: int) -> Compiled:
+        """A slice of more editions than the press keeps."""
+        with self.wiring.db.reading() as session:
+            return self.press.compiled(session, edition_id)
 
 
 def personal(person: Subscriber, browser_token: str) -> dict[str, str]:

@@ -18,8 +18,9 @@ from syndication.content import EntryContent
 from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import claims, notices
 from syndication.ledger.audience import Subscription
-from syndication.ledger.content import Entry, Publication, Revision
-from syndication.ledger.mailings import Delivery, Issue
+from syndication.ledger.claims import Outcome
+from syndication.ledger.content import Entry, Publication, Revision, Series
+from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue
 from syndication.mail import journal
 from syndication.mail.edition import parts_of
 from syndication.mail.letters import post
@@ -244,6 +245,51 @@ def test_an_edition_that_fails_its_gate_holds_back_itself_alone(wiring: Wiring, 
     with clock.shifted(timedelta(minutes=6)):
         through(wiring, relay)
     assert states(wiring) == {"sent": 2}
+
+
+def test_who_left_one_series_after_the_freeze_gets_the_rest_without_it(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 2)
+    now = clock.now()
+    with wiring.db.transaction() as session:
+        floods = Series(publication_id=1, slug="floods", title="Floods", created_at=now)
+        session.add(floods)
+        session.flush()
+        entry = Entry(
+            publication_id=1, series_id=floods.id, identity="b", slug="b", tag_uri="tag:b", state="published", mail_seq=2,
+            seq=2, published_at=now, updated_at=now + timedelta(seconds=1), created_at=now,
+        )  # fmt: skip
+        session.add(entry)
+        session.flush()
+        content = EntryContent(title="On floods", body_html="<p>Rain.</p>").model_dump(mode="json")
+        text = Revision(entry_id=entry.id, number=1, title="x", content=content, source_hash="y", created_at=now)
+        session.add(text)
+        session.flush()
+        entry.revision_id = text.id
+        session.add(EditionEntry(edition_id=1, entry_id=entry.id, revision_id=text.id))
+        session.execute(update(Edition).values(revisions=[1, text.id]))
+        session.add(
+            Subscription(
+                subscriber_id=1, series_id=floods.id, scope=floods.id, cadence="daily", state="ended", cursor=2,
+                shields=True, asked_at=now, active_at=now, ended_at=now,
+            )
+        )  # fmt: skip
+    through(wiring, relay)
+    assert states(wiring) == {"sent": 2}
+    texts = {recipient: parts_of(data)[0] for recipient, data in relay.received}
+    assert "Rain." not in texts["p1@example.org"]
+    assert "Water" in texts["p1@example.org"]
+    assert "Rain." in texts["p2@example.org"]
+
+
+def test_what_comes_back_to_a_cancelled_issue_is_cancelled(wiring: Wiring) -> None:
+    issue = new_issue(wiring.db, 3)
+    claim = _lease(wiring, "j")
+    with wiring.db.transaction() as session:
+        session.execute(update(Issue).where(Issue.id == issue).values(state="cancelled"))
+    with wiring.db.transaction() as session:
+        outcomes = [Outcome(1, "pending"), Outcome(2, "deferred", "450 later"), Outcome(3, "sent", "250 ok")]
+        claims.fold(session, claim.lease_id, outcomes, (60,))
+    assert states(wiring) == {"cancelled": 2, "sent": 1}
 
 
 def _lease(wiring: Wiring, name: str, size: int = 5) -> claims.Claim:
