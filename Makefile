@@ -22,10 +22,11 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 run: $(VENV)/.ready ## the whole service on this machine, until Ctrl-C (PORT=, DATA_DIR=, SEEDS=)
 	@SYNDICATION_PORT="$(PORT)" SYNDICATION_DATA_DIR="$(DATA_DIR)" exec $(PY) -m syndication up --seeds "$(SEEDS)"
 
-check: $(VENV)/.ready-dev ## format, lint, types
+check: $(VENV)/.ready-dev ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 test: $(VENV)/.ready-dev ## the whole suite, real servers included
 	scripts/setup
