@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,13 @@ class Pinned(NamedTuple):
     @property
     def hash(self) -> str:
         return key_hash(edition_key(self.language, self.notice_id, (revision for _, revision in self.entries)))
+
+
+# One statement for all rows: row by row, these took more than a quarter of a freeze.
+_CARRY = text(
+    "INSERT INTO edition_entry (edition_id, entry_id, revision_id) SELECT * FROM unnest("
+    "CAST(:edition_id AS bigint[]), CAST(:entry_id AS bigint[]), CAST(:revision_id AS bigint[]))"
+)
 
 
 def editions_for(session: Session, issue_id: int, wanted: Sequence[Pinned], now: datetime) -> dict[Pinned, int]:
@@ -72,6 +79,9 @@ def _make(session: Session, issue_id: int, new: dict[str, Pinned], now: datetime
         for pinned, id_ in made.items()
         for entry, revision in pinned.entries
     ]
-    if carried:
+    if carried and dialect is postgresql:
+        columns = {name: [row[name] for row in carried] for name in ("edition_id", "entry_id", "revision_id")}
+        session.execute(_CARRY, columns)
+    elif carried:
         session.execute(insert(EditionEntry), carried)
     return made
