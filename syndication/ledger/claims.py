@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Select, delete, exists, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from syndication.ledger.bulk import Change, among, write
 from syndication.ledger.db import ledger_now
 from syndication.ledger.mailings import Delivery, Issue, Lease
 from syndication.ledger.states import DELIVERY, move
@@ -102,33 +103,28 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
     """Writes what became of deliveries that still carry this lease; the ids of the issues concerned. Others are left alone.
 
     `ladder`: seconds before try 2, 3, …; a deferred delivery beyond it failed. An unknown transactional one is due again.
+    One statement writes them all; only what was not sent is read before, for its next step depends on how it stands.
     """
     by_id = {outcome.delivery_id: outcome for outcome in outcomes}
     now = ledger_now(session)
-    cancelled = _cancelled_among(session, [o.delivery_id for o in by_id.values() if o.state in {"pending", "deferred"}])
-    rows = session.execute(
-        select(Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state)
-        .where(Delivery.lease_id == lease_id, Delivery.state.in_(("sending", "unknown")))
-        .with_for_update()
-    ).all()
-    issues: set[int] = set()
-    for id_, kind, issue_id, attempts, state in rows:
-        if id_ not in by_id:
-            continue
-        values = _after(by_id[id_], kind, attempts, ladder, now)
-        if values["state"] == state:
-            continue
-        move("delivery", DELIVERY, str(id_), state, str(values["state"]))
-        if issue_id in cancelled and values["state"] in {"pending", "deferred"}:
-            values |= {"state": "cancelled", "reply": WITH_ISSUE}
-        session.execute(
-            update(Delivery)
-            .where(Delivery.id == id_, Delivery.lease_id == lease_id, Delivery.state == state)
-            .values(**values),
-            execution_options=_UNSYNCED,
-        )
-        if issue_id is not None:
-            issues.add(issue_id)
+    other = [o.delivery_id for o in by_id.values() if o.state != "sent"]
+    cancelled = _cancelled_among(session, [id_ for id_ in other if by_id[id_].state in {"pending", "deferred"}])
+    mine = Delivery.lease_id == lease_id, Delivery.state.in_(("sending", "unknown"))
+    concerned = session.scalars(select(Delivery.issue_id).where(*mine).distinct())
+    issues = {issue_id for issue_id in concerned if issue_id is not None}
+    changes = [Change(o.delivery_id, "sent", 1, o.reply, None, now) for o in by_id.values() if o.state == "sent"]
+    if other:
+        query = select(Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state)
+        rows = session.execute(query.where(*mine, among(session, Delivery.id, other)).with_for_update()).all()
+        for id_, kind, issue_id, attempts, state in rows:
+            change = _after(by_id[id_], kind, attempts - (state == "unknown"), ladder, now)
+            if change.state == state:
+                continue
+            move("delivery", DELIVERY, str(id_), state, change.state)
+            if issue_id in cancelled and change.state in {"pending", "deferred"}:
+                change = change._replace(state="cancelled", reply=WITH_ISSUE)
+            changes.append(change)
+    write(session, lease_id, changes)
     retire(session, lease_id)
     return issues
 
@@ -140,7 +136,7 @@ def _cancelled_among(session: Session, delivery_ids: Sequence[int]) -> set[int]:
     """
     if not delivery_ids:
         return set()
-    mine = select(Delivery.issue_id).where(Delivery.id.in_(delivery_ids)).distinct()
+    mine = select(Delivery.issue_id).where(among(session, Delivery.id, delivery_ids)).distinct()
     rows = session.execute(
         select(Issue.id, Issue.state).where(Issue.id.in_(mine)).order_by(Issue.id).with_for_update(key_share=True)
     )
@@ -179,25 +175,19 @@ def expire(session: Session, grace_seconds: int, ladder: Sequence[int]) -> set[i
     return issues
 
 
-def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime) -> dict[str, object]:
-    state, reply = outcome.state, outcome.reply
-    tried = attempts + (state in {"sent", "deferred", "failed", "unknown"})
-    values: dict[str, object] = {"attempts": tried, "reply": reply, "lease_id": None}
+def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime) -> Change:
+    state, reply, due_at = outcome.state, outcome.reply, None
+    tried = int(state in {"deferred", "failed", "unknown"})
+    tries = attempts + tried
     if state == "unknown" and kind == TRANSACTIONAL:
-        state = "deferred" if tried <= len(ladder) else "failed"
-        return values | {"state": "pending" if state == "deferred" else state, "due_at": now + tried * RESEND_AFTER}
-    if state == "unknown":
-        values.pop("lease_id")  # a journal may still tell
-    elif state == "sent":
-        values["sent_at"] = now
-    elif state == "deferred" and tried > len(ladder):
-        state = "failed"
-        values["reply"] = f"given up after {tried} tries; the last answer: {reply}"
+        state, due_at = "pending" if tries <= len(ladder) else "failed", now + tries * RESEND_AFTER
+    elif state == "deferred" and tries > len(ladder):
+        state, reply = "failed", f"given up after {tries} tries; the last answer: {reply}"
     elif state == "deferred":
-        values["due_at"] = now + timedelta(seconds=ladder[tried - 1])
-    elif state == "pending" and outcome.due_at is not None:
-        values["due_at"] = outcome.due_at
-    return values | {"state": state}
+        due_at = now + timedelta(seconds=ladder[tries - 1])
+    elif state == "pending":
+        due_at = outcome.due_at
+    return Change(outcome.delivery_id, state, tried, reply, due_at, None)
 
 
 def _due(session: Session, kinds: Sequence[str]) -> Select[int]:

@@ -7,7 +7,8 @@ delivery      pending → sending → sent
               sending → pending    the journal says: not begun
               sending → deferred   refused for now (4xx); due again at a set time → sending
               sending → failed     refused for good (5xx), or the ladder is used up; → pending by hand
-              sending → unknown    begun, and the reply was lost; → sent | pending by policy or by hand
+              sending → unknown    begun, and the reply was lost; → sent | pending by policy or by hand,
+                                   → deferred | failed by a journal that turns up late
               pending | deferred → suppressed | cancelled
 subscription  asked → active → ended(reason); ended → active when they confirm anew
 """
@@ -39,7 +40,7 @@ DELIVERY: Final[dict[str, set[str]]] = {
     "sent": set(),
     "suppressed": set(),
     "failed": {"pending"},
-    "unknown": {"sent", "pending"},
+    "unknown": {"sent", "pending", "deferred", "failed"},
     "cancelled": set(),
 }
 SUBSCRIPTION: Final[dict[str, set[str]]] = {

@@ -1,0 +1,84 @@
+"""Many rows in one statement, on both databases: a list of ids as one parameter, a slice of outcomes as one UPDATE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, any_, bindparam, case, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from syndication.ledger.base import UtcDateTime
+from syndication.ledger.mailings import Delivery
+
+_FOLD = text(
+    "UPDATE delivery AS d SET state = n.state, attempts = d.attempts + CASE d.state WHEN 'unknown' THEN 0 ELSE n.tried END, reply = n.reply,"
+    " due_at = COALESCE(n.due_at, d.due_at), sent_at = COALESCE(n.sent_at, d.sent_at),"
+    " lease_id = CASE WHEN n.state = 'unknown' THEN d.lease_id END"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:tried AS int[]), CAST(:replies AS text[]),"
+    " CAST(:due AS timestamptz[]), CAST(:sent AS timestamptz[])) AS n(id, state, tried, reply, due_at, sent_at)"
+    " WHERE d.id = n.id AND d.lease_id = :lease AND d.state IN ('sending', 'unknown')"
+)
+
+
+class Change(NamedTuple):
+    """What a fold writes on one delivery; None leaves a time as it was. A lease stays on what is unknown;
+    its try is counted already."""
+
+    id: int
+    state: str
+    tried: int
+    reply: str
+    due_at: datetime | None
+    sent_at: datetime | None
+
+
+def among(session: Session, column: InstrumentedAttribute[Any], ids: Collection[int]) -> ColumnElement[bool]:
+    """`column IN ids`, one parameter however many there are: nothing is compiled anew, no driver's limit is met."""
+    if session.get_bind().dialect.name == "sqlite":
+        return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
+    return column == any_(bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True))
+
+
+def write(session: Session, lease_id: int, changes: Sequence[Change]) -> None:
+    """Writes the changes on deliveries that still carry the lease and are not settled."""
+    if not changes:
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        _write_each(session, lease_id, changes)
+        return
+    ids, states, tried, replies, due, sent = map(list, zip(*changes, strict=True))
+    session.execute(
+        _FOLD,
+        {"ids": ids, "states": states, "tried": tried, "replies": replies, "due": due, "sent": sent, "lease": lease_id},
+    )
+
+
+def _write_each(session: Session, lease_id: int, changes: Sequence[Change]) -> None:
+    statement = (
+        update(Delivery)
+        .where(
+            Delivery.id == bindparam("the_id"),
+            Delivery.lease_id == lease_id,
+            or_(Delivery.state == "sending", Delivery.state == "unknown"),
+        )
+        .values(
+            state=bindparam("new_state"),
+            attempts=Delivery.attempts + case((Delivery.state == "unknown", 0), else_=bindparam("new_tried")),
+            reply=bindparam("new_reply"),
+            due_at=func.coalesce(bindparam("new_due_at", type_=UtcDateTime()), Delivery.due_at),
+            sent_at=func.coalesce(bindparam("new_sent_at", type_=UtcDateTime()), Delivery.sent_at),
+            lease_id=bindparam("new_lease"),
+        )
+    )
+    rows = [
+        {
+            "the_id": c.id, "new_state": c.state, "new_tried": c.tried, "new_reply": c.reply, "new_due_at": c.due_at,
+            "new_sent_at": c.sent_at, "new_lease": lease_id if c.state == "unknown" else None,
+        }
+        for c in changes
+    ]  # fmt: skip
+    session.connection().execute(statement, rows)
