@@ -15,7 +15,8 @@ from syndication.ledger.base import UtcDateTime
 from syndication.ledger.mailings import Delivery
 
 _FOLD = text(
-    "UPDATE delivery AS d SET state = n.state, attempts = d.attempts + CASE d.state WHEN 'unknown' THEN 0 ELSE n.tried END, reply = n.reply,"
+    "UPDATE delivery AS d SET state = n.state, reply = n.reply,"
+    " attempts = d.attempts + CASE d.state WHEN 'unknown' THEN 0 ELSE n.tried END,"
     " due_at = COALESCE(n.due_at, d.due_at), sent_at = COALESCE(n.sent_at, d.sent_at),"
     " lease_id = CASE WHEN n.state = 'unknown' THEN d.lease_id END"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:tried AS int[]), CAST(:replies AS text[]),"
