@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.ledger import schema
+from syndication.ledger import attempts, schema
 from syndication.ledger.content import Publication
 from syndication.ledger.operations import Seen
 from syndication.settings import LOOPBACK_HOSTS
@@ -121,6 +121,7 @@ def _at_work(wiring: Wiring) -> list[Finding]:
                 )
             else:
                 found.append(Finding("good", kind, "one was seen within the last minute."))
+        found += [_held(work) for work in attempts.held(session)]
         publication = session.scalars(select(Publication).limit(1)).first()
     if publication is None:
         found.append(Finding("note", "publication", "there is none yet.", "Run `syndicate import` on a tree."))
@@ -130,6 +131,17 @@ def _at_work(wiring: Wiring) -> list[Finding]:
                     "Set postal_address in publication.toml and import it.")
         )  # fmt: skip
     return found
+
+
+def _held(work: attempts.Held) -> Finding:
+    kind, _, id_ = work.work.partition(":")
+    what = {"publish": f"entry {id_} cannot be published", "feed": f"feed {id_} cannot be rendered",
+            "freeze": f"issue {id_} cannot be frozen"}.get(kind, f"{work.work} cannot be done")  # fmt: skip
+    why = work.reason or "its worker ended each time without a word"
+    return Finding(
+        "wrong", "held work", f"{what}, tried {work.tries} times: {why}",
+        f"Mend that; it is tried again at {work.due_at:%Y-%m-%d %H:%M} UTC.",
+    )  # fmt: skip
 
 
 def _clock(session: Session, wiring: Wiring) -> Finding:

@@ -19,8 +19,10 @@ QUEUES = {
     "digests.freeze": "digests",
     "mail.send_due": "mail",
     "mail.send_transactional": "transactional",
-    "sweeps.sweep": "maintenance",
 }
+
+
+EXPIRES_SECONDS = 60  # a hint nobody took by then: beat has rung anew, and a busy worker finds no pile of old ones
 
 
 class Bell:
@@ -41,6 +43,8 @@ class Bell:
         if self._client is None:
             return
         try:
-            self._client.send_task(name, args=args, queue=QUEUES[name], ignore_result=True, retry=False, expires=3600)
+            self._client.send_task(
+                name, args=args, queue=QUEUES[name], ignore_result=True, retry=False, expires=EXPIRES_SECONDS
+            )
         except (KombuError, OSError) as error:
             log.warning("hint not delivered; the sweep will find the work", hint=name, reason=str(error))

@@ -21,6 +21,7 @@ from syndication import clock
 from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
 from syndication.feeds import artifacts
+from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Publication, Revision
 from syndication.ledger.db import Database, ring_after_commit
 from syndication.ledger.lookup import content_of, the_publication
@@ -111,6 +112,14 @@ def carry_out(db: Database, base_url: str, decide: Decide) -> list[Change]:
     return plan.changes
 
 
+def rehearse(db: Database, base_url: str, decide: Decide) -> None:
+    """Decides and renders on a snapshot and keeps nothing; raises what `carry_out` would."""
+    with db.reading() as session, session.no_autoflush:
+        plan = _fresh_plan(session, clock.now())
+        decide(session, plan)
+        _render(session, plan, base_url)
+
+
 class _Overtaken(TryLater):
     """The ledger moved between rendering and storing."""
 
@@ -159,6 +168,7 @@ def _store(session: Session, plan: Plan, rendered: dict[int, list[artifacts.Rend
     seq = plan.seq + len(plan.entries)
     plan.publication.last_updated = plan.entries[-1].updated_at
     session.flush()
+    attempts.finished(session, [attempts.named("publish", entry.id) for entry in plan.entries])
     for entry in plan.entries:  # mail that waits says what is true now
         repoint(session, entry, entry.revision if entry.state == "published" else None)
     for feed in _feeds(session, plan):

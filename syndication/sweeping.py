@@ -1,71 +1,114 @@
-"""Every hint's work, found without the hint: the periodic look that makes a lost message cost nothing but time.
+"""What every hint is about, and how the same work is found without the hint: a lost message costs nothing but time.
 
-Each step stands alone: one that fails is logged and does not keep the others from their work.
+`OWED` is the one table: hint → what is owed now, and what to do about it. Workers do it when a hint comes; beat asks every
+few seconds what is owed and rings for that. Each look stands alone: one that fails is logged and keeps no other from its work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from syndication import publishing
-from syndication.digests.freezing import freeze_owed
-from syndication.digests.issues import cut_due
+from syndication.digests import freezing, issues
 from syndication.errors import SyndicationError
-from syndication.feeds.artifacts import render_owed
+from syndication.feeds import artifacts
 from syndication.ledger import claims
 from syndication.mail.sender import DIGESTS, LETTERS, recover, send_due
-from syndication.mail.transport import Transport, open_transport
+from syndication.mail.transport import open_transport
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
-Steps = Mapping[str, Callable[[], object]]
+Arguments = tuple[object, ...]
+_ONCE: list[Arguments] = [()]
 
 
-def steps(wiring: Wiring) -> Steps:
-    """Hint → what finds its work, without the mail, which has workers of its own."""
-    db, settings = wiring.db, wiring.settings
-    return {
-        "publish.publish_due": lambda: publishing.publish_due(db, wiring.base_url),
-        "publish.render_owed": lambda: render_owed(db, wiring.base_url),
-        "digests.cut_due": lambda: cut_due(db),
-        "digests.freeze": lambda: freeze_owed(db, chunk=settings.freeze_chunk),
-    }
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """`find`: the arguments of each hint that is owed now, by a look at the ledger alone. `do`: the work of one hint."""
+
+    find: Callable[[Session], Sequence[Arguments]]
+    do: Callable[..., object]
+
+
+def _when(owed: bool) -> list[Arguments]:
+    return _ONCE if owed else []
+
+
+def _mail(kinds: tuple[str, ...]) -> Owed:
+    def send(wiring: Wiring, *_ids: object) -> object:
+        return send_due(wiring, open_transport(wiring.settings), kinds=kinds)
+
+    return Owed(lambda session: _when(claims.anything_due(session, kinds)), send)
+
+
+def _render(wiring: Wiring) -> None:
+    while artifacts.render_owed(wiring.db, wiring.base_url):
+        pass
+
+
+def _freeze(wiring: Wiring, issue_id: int) -> None:
+    freezing.freeze_counted(wiring.db, issue_id, chunk=wiring.settings.freeze_chunk)
+
+
+OWED: dict[str, Owed] = {
+    "mail.send_transactional": _mail(LETTERS),
+    "publish.publish_due": Owed(
+        lambda session: _when(publishing.anything_scheduled(session)),
+        lambda wiring: publishing.publish_due(wiring.db, wiring.base_url),
+    ),
+    "publish.render_owed": Owed(lambda session: _when(bool(artifacts.owed(session, 1))), _render),
+    "digests.cut_due": Owed(
+        lambda session: _when(issues.anything_to_cut(session)),
+        lambda wiring: issues.cut_due(wiring.db),
+    ),
+    "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session)], _freeze),
+    "mail.send_due": _mail(DIGESTS),
+}
+
+
+def do(wiring: Wiring, name: str, *args: object) -> None:
+    """The work of one hint. It may come twice, late or never."""
+    OWED[name].do(wiring, *args)
 
 
 def sweep(wiring: Wiring) -> None:
-    """What a worker's sweep does: the work itself, and a ring for mail where some is due."""
-
-    def ring_for_mail() -> None:
-        with wiring.db.reading() as session:
-            due = [
-                name
-                for name, kinds in (("mail.send_transactional", LETTERS), ("mail.send_due", DIGESTS))
-                if claims.anything_due(session, kinds)
-            ]
-        for name in due:
-            wiring.db.ring(name)
-
-    _each({**steps(wiring), "mail": ring_for_mail})
+    """Rings for everything that is owed, whether or not somebody rang before."""
+    for name in OWED:
+        for args in _owed(wiring, name):
+            wiring.db.ring(name, *args)
 
 
-def sweep_all(wiring: Wiring, transport: Transport | None = None) -> None:
-    """Everything in this process, mail too: for tests, and for a service without workers."""
-    way = transport or open_transport(wiring.settings)
-    _each({**steps(wiring), "mail.send_due": lambda: send_due(wiring, way)})
+def sweep_all(wiring: Wiring) -> None:
+    """Does everything that is owed in this process, mail too: for a service without workers, and for tests."""
+    for name in OWED:
+        for args in _owed(wiring, name):
+            _alone(name, lambda name=name, args=args: do(wiring, name, *args))  # type: ignore[misc]
 
 
 def look_after_journals(wiring: Wiring) -> None:
     """What dead workers of this host left in their journals, and leases that ran out."""
-    _each({"mail.recover": lambda: recover(wiring, open_transport(wiring.settings))})
+    _alone("mail.recover", lambda: recover(wiring, open_transport(wiring.settings)))
 
 
-def _each(work: Steps) -> None:
-    for name, do in work.items():
-        try:
-            do()
-        except (SyndicationError, SQLAlchemyError, OSError) as error:
-            log.error("a sweep failed; the next one tries again", step=name, reason=str(error))
+def _owed(wiring: Wiring, name: str) -> list[Arguments]:
+    found: list[Arguments] = []
+
+    def look() -> None:
+        with wiring.db.reading() as session:
+            found.extend(OWED[name].find(session))
+
+    _alone(name, look)
+    return found
+
+
+def _alone(name: str, work: Callable[[], object]) -> None:
+    try:
+        work()
+    except (SyndicationError, SQLAlchemyError, OSError) as error:
+        log.error("a sweep failed; the next one tries again", step=name, reason=str(error))

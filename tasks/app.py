@@ -1,7 +1,8 @@
 """The Celery application: what the workers and beat run. Queues and routes are `syndication.hints.QUEUES`, nothing else.
 
 `task_time_limit < lease < visibility_timeout`: a task is killed before its lease runs out, and its message comes back only
-after that.
+after that. A message whose worker died is not put back by Celery: beat finds what is owed within seconds, and a hint that
+always kills its worker would else come back at once, for ever.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ def wiring() -> Wiring:
 _settings = wiring().settings
 app = Celery("tasks", broker=wiring().broker_url or None, set_as_current=True)
 app.conf.update(
-    imports=("tasks.publish", "tasks.digests", "tasks.mail", "tasks.sweeps"),
+    imports=("tasks.publish", "tasks.digests", "tasks.mail"),
     task_queues=[Queue(name) for name in sorted(set(QUEUES.values()))],  # type: ignore[no-untyped-call]
     task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
-    task_default_queue=QUEUES["sweeps.sweep"],
+    task_default_queue=QUEUES["publish.publish_due"],
     task_create_missing_queues=False,
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
     task_acks_late=True,
-    task_reject_on_worker_lost=True,
+    task_reject_on_worker_lost=False,
     worker_prefetch_multiplier=1,
     task_time_limit=_settings.task_time_limit_seconds,
     broker_transport_options={"visibility_timeout": _settings.visibility_timeout_seconds},

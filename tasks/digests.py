@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from syndication.digests import freezing, issues
+from syndication.sweeping import do
 from tasks.app import app, wiring
 
 
 @app.task(name="digests.cut_due")  # type: ignore[untyped-decorator]  # Celery has no types
 def cut_due() -> None:
     """Issues whose slot has come; freezing follows by its own hint."""
-    issues.cut_due(wiring().db)
+    do(wiring(), "digests.cut_due")
 
 
 @app.task(name="digests.freeze")  # type: ignore[untyped-decorator]
 def freeze(issue_id: int) -> None:
     """One issue, chunk by chunk."""
-    freezing.freeze(wiring().db, issue_id, chunk=wiring().settings.freeze_chunk)
+    do(wiring(), "digests.freeze", issue_id)

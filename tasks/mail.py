@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from syndication.mail.sender import DIGESTS, LETTERS, send_due
-from syndication.mail.transport import open_transport
+from syndication.sweeping import do
 from tasks.app import app, wiring
 
 
 @app.task(name="mail.send_due")  # type: ignore[untyped-decorator]  # Celery has no types
 def send_digests(*_ids: int) -> None:
-    send_due(wiring(), open_transport(wiring().settings), kinds=DIGESTS)
+    do(wiring(), "mail.send_due")
 
 
 @app.task(name="mail.send_transactional")  # type: ignore[untyped-decorator]
 def send_letters(*_ids: int) -> None:
-    send_due(wiring(), open_transport(wiring().settings), kinds=LETTERS)
+    do(wiring(), "mail.send_transactional")

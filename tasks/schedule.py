@@ -1,13 +1,13 @@
-"""Beat: rings for a sweep every `sweep_seconds`. It may run on every host: a seat in the ledger decides who rings."""
+"""Beat: looks every `sweep_seconds` for what is owed and rings for it. It may run on every host: a seat in the ledger
+decides who rings."""
 
 from __future__ import annotations
 
 import structlog
 from celery import beat
-from kombu.exceptions import KombuError
 from sqlalchemy.exc import SQLAlchemyError
 
-from syndication.hints import QUEUES
+from syndication import sweeping
 from syndication.ledger import presence
 from tasks.app import wiring
 
@@ -21,15 +21,16 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
     """`celery -A tasks.app beat -S tasks.schedule:Scheduler`. Keeps no file."""
 
     def setup_schedule(self) -> None:
-        """There is one thing to ring for, and `tick` knows it."""
+        """There is one thing to do, and `tick` knows it."""
 
     def tick(self, *_args: object, **_options: object) -> float:
-        """Rings if the seat is ours; the seconds until the next look. A dead ledger or broker costs one round."""
+        """Sweeps if the seat is ours; the seconds until the next look. A dead ledger costs one round, a dead broker none
+        that matters: the bell shrugs it off."""
         seconds = wiring().settings.sweep_seconds
         try:
             if self._seated(seconds):
-                self.app.send_task("sweeps.sweep", queue=QUEUES["sweeps.sweep"], expires=2 * seconds, retry=False)
-        except (SQLAlchemyError, KombuError, OSError) as error:
+                sweeping.sweep(wiring())
+        except (SQLAlchemyError, OSError) as error:
             log.warning("no sweep this time", reason=str(error))
         return seconds
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from syndication import clock
 from syndication.cli.output import AsJson, emit, moment, progress, state
 from syndication.errors import BadInput
+from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
 from syndication.ledger.lookup import entry_named, the_publication
@@ -65,8 +66,9 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
                     select(Entry).where(Entry.id.in_(ids), Entry.state.in_(("draft", "scheduled")))
                 ).unique()
             )
+            at = ledger_now(session) + timedelta(milliseconds=100)  # one time for all: they go out in one act
             for entry in drafts:
-                publishing.schedule(session, entry, ledger_now(session) + timedelta(milliseconds=100), mail=mail)
+                publishing.schedule(session, entry, at, mail=mail)
         if drafts:
             sleep(0.11)  # the bell rings when the time has come
             with wiring.db.transaction() as session:
@@ -173,8 +175,10 @@ def _wait(db: Database, ids: Sequence[int], progress: Any) -> None:
     deadline = clock.monotonic() + WAIT_SECONDS
     while clock.monotonic() < deadline:
         with db.reading() as session:
-            states = session.scalars(select(Entry.state).where(Entry.id.in_(ids))).all()
-        done = sum(state != "scheduled" for state in states)
+            waiting = session.scalars(select(Entry.id).where(Entry.id.in_(ids), Entry.state == "scheduled")).all()
+            tried = attempts.unfinished(session, [attempts.named("publish", entry_id) for entry_id in waiting])
+        refused = sum(bool(attempt.reason) for attempt in tried.values())
+        done = len(ids) - len(waiting) + refused
         if progress:
             progress(done, len(ids))
         if done == len(ids):

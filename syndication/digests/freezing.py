@@ -23,7 +23,8 @@ from syndication.digests.control import CANCELLED_WITH_ISSUE, issue_named, settl
 from syndication.digests.editions import Pinned, editions_for
 from syndication.digests.schedule import slot_instant
 from syndication.digests.windows import MailableEntry, Wishes, window
-from syndication.ledger import due
+from syndication.errors import SyndicationError
+from syndication.ledger import attempts, due
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
 from syndication.ledger.due import Cut, Moved
 from syndication.ledger.notices import current
@@ -70,15 +71,35 @@ def freeze(db: Database, issue_id: int, *, chunk: int = 5_000) -> None:
     _finish(db, issue_id, stands)
 
 
+def owed(session: Session) -> list[int]:
+    """Issues that are cut or half frozen, without those that failed so often that they wait."""
+    half_cancelled = (Issue.state == "cancelled") & Issue.frozen_at.is_(None)
+    query = select(Issue.id).where(or_(Issue.state.in_(("cut", "freezing")), half_cancelled)).order_by(Issue.id)
+    return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
+
+
 def freeze_owed(db: Database, *, chunk: int = 5_000) -> int:
-    """The sweep: freezes every issue that is cut or half frozen. The number of them."""
+    """Freezes every issue that is owed; one that fails is logged and does not hold up the others. The number of them."""
     with db.reading() as session:
-        half_cancelled = (Issue.state == "cancelled") & Issue.frozen_at.is_(None)
-        query = select(Issue.id).where(or_(Issue.state.in_(("cut", "freezing")), half_cancelled)).order_by(Issue.id)
-        owed = list(session.scalars(query))
-    for issue_id in owed:
-        freeze(db, issue_id, chunk=chunk)
-    return len(owed)
+        issue_ids = owed(session)
+    for issue_id in issue_ids:
+        freeze_counted(db, issue_id, chunk=chunk)
+    return len(issue_ids)
+
+
+def freeze_counted(db: Database, issue_id: int, *, chunk: int = 5_000) -> None:
+    """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
+    work = attempts.named("freeze", issue_id)
+    for _ in attempts.in_turn(db, [work]):
+        try:
+            freeze(db, issue_id, chunk=chunk)
+        except SyndicationError as error:
+            log.error("an issue cannot be frozen", issue=issue_id, reason=str(error))
+            with db.transaction() as session:
+                attempts.failed(session, work, str(error))
+            return
+        with db.transaction() as session:
+            attempts.finished(session, [work])
 
 
 def _cut_of(issue: Issue) -> Cut:

@@ -50,6 +50,11 @@ def cut_due(db: Database) -> list[int]:
     return _cut(db, CADENCES)
 
 
+def anything_to_cut(session: Session) -> bool:
+    """Whether `cut_due` would look closer: some slot of the present hour is not cut yet."""
+    return bool(_slots(session, CADENCES))
+
+
 def cut(db: Database, cadence: str, *, now: bool = False) -> list[int]:
     """Cuts the slots of one cadence that are due, or with `now` one issue by hand for everybody at that cadence.
 

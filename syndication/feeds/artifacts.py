@@ -21,7 +21,7 @@ from syndication import clock
 from syndication.errors import SyndicationError
 from syndication.feeds.formats import FORMATS, gate
 from syndication.feeds.view import FeedView, ItemView, feed_url, item_view, series_url
-from syndication.ledger import notices
+from syndication.ledger import attempts, notices
 from syndication.ledger.content import Artifact, Entry, Feed, Publication, Series
 from syndication.ledger.db import Database
 from syndication.ledger.lookup import content_of
@@ -186,27 +186,30 @@ def store(session: Session, feed: Feed, rendered: Sequence[Rendered], seq: int) 
 
 
 def owed(session: Session, limit: int = 50) -> list[int]:
-    """Ids of feeds that are behind."""
+    """Ids of feeds that are behind, without those that failed so often that they wait."""
     query = select(Feed.id).where(Feed.rendered_seq < Feed.wanted_seq, Feed.gone.is_(False)).order_by(Feed.id)
-    return list(session.scalars(query.limit(limit)))
+    return list(session.scalars(query.where(~attempts.waits(session, "feed", Feed.id)).limit(limit)))
 
 
 def render_owed(db: Database, base_url: str, limit: int = 50) -> int:
     """Renders feeds that are behind, each in its own transaction; how many. One that fails is logged and stays owed."""
     with db.reading() as session:
-        ids = owed(session, limit)
+        works = {attempts.named("feed", feed_id): feed_id for feed_id in owed(session, limit)}
     done = 0
-    for feed_id in ids:
+    for work in (work for part in attempts.in_turn(db, list(works)) for work in part):
         try:
             with db.reading() as session:
-                feed = session.get_one(Feed, feed_id)
+                feed = session.get_one(Feed, works[work])
                 publication = session.get_one(Publication, feed.publication_id)
                 rendered = render(session, publication, feed, base_url)
                 seq = publication.seq
             with db.transaction() as session:
-                done += store(session, session.get_one(Feed, feed_id), rendered, seq)
+                done += store(session, session.get_one(Feed, works[work]), rendered, seq)
+                attempts.finished(session, [work])
         except SyndicationError as error:
-            log.error("a feed cannot be rendered; it keeps its last good bytes", feed=feed_id, reason=str(error))
+            log.error("a feed cannot be rendered; it keeps its last good bytes", feed=works[work], reason=str(error))
+            with db.transaction() as session:
+                attempts.failed(session, work, str(error))
     return done
 
 

@@ -1,4 +1,4 @@
-"""Tables of running the service: facts about this ledger, who was seen working, and who may beat."""
+"""Tables of running the service: facts about this ledger, who was seen working, who may beat, what was begun."""
 
 from __future__ import annotations
 
@@ -37,3 +37,15 @@ class Chair(Base):
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     holder: Mapped[str] = mapped_column(String(120))
     until: Mapped[datetime]
+
+
+class Attempt(Base):
+    """A try that was begun and is not finished: under way, failed, or its worker died. `work` is like `publish:12`."""
+
+    __tablename__ = "attempt"
+
+    work: Mapped[str] = mapped_column(String(80), primary_key=True)
+    tries: Mapped[int] = mapped_column(index=True)
+    begun_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text, default="")

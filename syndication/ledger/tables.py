@@ -15,11 +15,11 @@ from syndication.ledger.content import (
     Series,
 )
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue, Lease, Letter
-from syndication.ledger.operations import Chair, Fact, Seen
+from syndication.ledger.operations import Attempt, Chair, Fact, Seen
 from syndication.ledger.partners import Partner, Pull
 
 __all__ = [
-    "Artifact", "Base", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry", "Entry", "Fact", "Feed",
+    "Artifact", "Attempt", "Base", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry", "Entry", "Fact", "Feed",
     "FormerHandle", "Issue", "Lease", "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
     "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

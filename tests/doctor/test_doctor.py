@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syndication.doctor import Finding, examine
-from syndication.ledger import presence
+from syndication.ledger import attempts, presence
 from syndication.ledger.db import Database
 from syndication.settings import Settings
 from syndication.wiring import Wiring
@@ -40,6 +40,18 @@ def test_what_is_missing_is_named_with_its_remedy(db: Database, tmp_path: Path) 
     wrong = {name for name, f in found.items() if f.level == "wrong"}
     assert wrong == {"secret keys", "worker", "beat", "broker", "mail"}
     assert all(found[name].remedy for name in wrong)
+
+
+@pytest.mark.sqlite_only
+def test_work_that_fails_again_and_again_is_told(db: Database, tmp_path: Path) -> None:
+    for _ in range(attempts.HELD_FROM):
+        assert "held work" not in look(db, tmp_path)
+        with db.transaction() as session:
+            attempts.begin(session, ["publish:7"])
+    assert "entry 7 cannot be published, tried 3 times" in look(db, tmp_path)["held work"].what
+    with db.transaction() as session:
+        attempts.finished(session, ["publish:7"])
+    assert "held work" not in look(db, tmp_path)
 
 
 @pytest.mark.sqlite_only

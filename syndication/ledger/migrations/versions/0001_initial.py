@@ -13,6 +13,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "attempt",
+        sa.Column("work", sa.String(length=80), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("begun_at", UtcDateTime(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("work", name=op.f("pk_attempt")),
+    )
+    op.create_index(op.f("ix_attempt_tries"), "attempt", ["tries"], unique=False)
+    op.create_table(
         "chair",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("holder", sa.String(length=120), nullable=False),

@@ -1,0 +1,69 @@
+"""Tries are counted before the work begins; what fails again and again waits, and holds up nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from syndication import clock
+from syndication.ledger import attempts
+from syndication.ledger.db import Database
+from syndication.ledger.tables import Publication, Series
+
+
+def tried(db: Database, *works: str) -> list[list[str]]:
+    return list(attempts.in_turn(db, works))
+
+
+def test_fresh_work_goes_together_and_what_did_not_finish_goes_alone(db: Database) -> None:
+    assert tried(db, "a:1", "a:2") == [["a:1", "a:2"]]
+    with db.transaction() as session:
+        attempts.finished(session, ["a:2"])
+    assert tried(db, "a:1", "a:2", "a:3") == [["a:2", "a:3"], ["a:1"]]
+
+
+def test_the_third_try_is_followed_by_a_pause_that_grows(db: Database) -> None:
+    waited = timedelta(0)
+    for _ in range(attempts.HELD_FROM):
+        assert tried(db, "a:1") == [["a:1"]]
+    for pause in (*attempts.PAUSES, attempts.PAUSES[-1]):
+        with clock.shifted(waited + pause - timedelta(seconds=30)):
+            assert tried(db, "a:1") == []
+        waited += pause + timedelta(seconds=1)
+        with clock.shifted(waited):
+            assert tried(db, "a:1") == [["a:1"]]
+
+
+def test_the_least_tried_comes_first(db: Database) -> None:
+    tried(db, "a:1")
+    tried(db, "a:1")
+    tried(db, "a:2")
+    assert tried(db, "a:1", "a:2") == [["a:2"], ["a:1"]]
+
+
+def test_a_reason_is_kept_until_the_next_try(db: Database) -> None:
+    tried(db, "a:1")
+    with db.transaction() as session:
+        attempts.failed(session, "a:1", "no template")
+    with db.reading() as session:
+        assert attempts.unfinished(session, ["a:1"])["a:1"].reason == "no template"
+    tried(db, "a:1")
+    with db.reading() as session:
+        assert attempts.unfinished(session, ["a:1"])["a:1"].reason == ""
+
+
+def test_a_query_leaves_out_what_waits(db: Database) -> None:
+    with db.transaction() as session:
+        owner = Publication(
+            slug="p", name="P", url="https://p.example", language="en", timezone="UTC", mail_from="p@p.example",
+            tag_authority="p.example", tag_date="2026", created_at=clock.now(),
+        )  # fmt: skip
+        session.add(owner)
+        session.flush()
+        for slug in ("a", "b"):
+            session.add(Series(publication_id=owner.id, slug=slug, title=slug, created_at=clock.now()))
+    for _ in range(attempts.HELD_FROM):
+        tried(db, attempts.named("series", 1))
+    with db.reading() as session:
+        assert list(session.scalars(select(Series.slug).where(~attempts.waits(session, "series", Series.id)))) == ["b"]
