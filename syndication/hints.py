@@ -19,6 +19,7 @@ QUEUES = {
     "digests.freeze": "digests",
     "mail.send_due": "mail",
     "mail.send_transactional": "transactional",
+    "push.send": "push",
 }
 
 

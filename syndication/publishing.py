@@ -22,7 +22,7 @@ from syndication.feeds.disclaimers import render_notice
 from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision
 from syndication.ledger.db import Database, ledger_now
-from syndication.ledger.lookup import content_of, the_publication
+from syndication.ledger.lookup import content_of
 from syndication.ledger.states import ENTRY, move
 from syndication.press import Change, Decide, Plan, carry_out, rehearse, touch
 
@@ -236,13 +236,21 @@ def add_notice(session: Session, publication: Publication, language: str, templa
     return PublishedVersion(language, number, fresh=True)
 
 
-def rerender_all(db: Database, base_url: str) -> int:
-    """Where the base address is not the one the artifacts were made for, makes them all anew; how many feeds."""
+def readdress(db: Database, base_url: str, hubs: Sequence[str] = ()) -> bool:
+    """Where the base address or the hubs are not those the artifacts were made for, every feed is owed; whether so."""
+    wanted = base_url, ",".join(hubs)
     with db.transaction() as session:
-        publication = the_publication(session)
-        if publication.base_url != base_url:
-            publication.base_url = base_url
-            touch(session, publication.id)
+        publication = session.scalars(select(Publication).limit(1)).first()
+        if publication is None or (publication.base_url, publication.hubs) == wanted:
+            return False
+        publication.base_url, publication.hubs = wanted
+        touch(session, publication.id)
+    return True
+
+
+def rerender_all(db: Database, base_url: str, hubs: Sequence[str] = ()) -> int:
+    """Everything that the base address and the hubs owe, now; how many feeds."""
+    readdress(db, base_url, hubs)
     total = 0
     while done := artifacts.render_owed(db, base_url):
         total += done

@@ -66,6 +66,19 @@ class Settings(BaseSettings):
     smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")
     sweep_seconds: float = Field(5.0, gt=0, description="How often beat looks for owed work without a hint.")
 
+    hub_lease_days: float = Field(10.0, gt=0, description="Lease of a hub subscription that names none, in days.")
+    hub_longest_lease_days: float = Field(30.0, gt=0, description="Longest lease of a hub subscription, in days.")
+    hub_signature: Literal["sha256", "sha384", "sha512"] = Field(
+        "sha256", description="Method of X-Hub-Signature for subscribers that gave a secret."
+    )
+    hubs: str = Field("", description="Comma list of other hubs that are told of every change and named in the feeds.")
+    push_threads: int = Field(128, ge=8, le=1_000, description="Pushes a worker has under way at a time.")
+    push_per_host: int = Field(20, ge=1, description="Pushes under way to one host and port, for each worker.")
+    push_timeout_seconds: float = Field(10.0, gt=0, description="A push must be answered within this, all in all.")
+    push_to_loopback: bool = Field(
+        False, description="Also push to 127.0.0.0/8 and ::1, for development; never to other private addresses."
+    )
+
     consent_token_hours: int = Field(72, ge=1, description="How long a confirmation link works.")
     trusted_proxies: str = Field("", description="Comma list of addresses whose X-Forwarded-For is believed.")
 
@@ -102,6 +115,10 @@ class Settings(BaseSettings):
     @property
     def resolved_mail_url(self) -> str:
         return self.mail_url or f"maildir:{(self.data_dir / 'outbox').absolute()}"
+
+    @property
+    def other_hubs(self) -> tuple[str, ...]:
+        return tuple(hub.strip() for hub in self.hubs.split(",") if hub.strip())
 
     @property
     def retry_ladder(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from syndication.feeds import artifacts
 from syndication.ledger import claims
 from syndication.mail.sender import DIGESTS, LETTERS, recover, send_due
 from syndication.mail.transport import open_transport
+from syndication.push import sender as push_sender
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ OWED: dict[str, Owed] = {
     ),
     "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session)], _freeze),
     "mail.send_due": _mail(DIGESTS),
+    "push.send": Owed(lambda session: _when(push_sender.anything_to_do(session)), push_sender.send_due),
 }
 
 
@@ -85,7 +87,7 @@ def sweep(wiring: Wiring) -> None:
 
 
 def sweep_all(wiring: Wiring) -> None:
-    """Does everything that is owed in this process, mail too: for a service without workers, and for tests."""
+    """Does everything that is owed in this process, mail and pushes too: for a service without workers, and for tests."""
     for name in OWED:
         for args in _owed(wiring, name):
             _alone(name, lambda name=name, args=args: do(wiring, name, *args))  # type: ignore[misc]

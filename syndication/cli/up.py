@@ -150,7 +150,7 @@ def _prepare(wiring: Wiring, seeds: Path | None, supervisor) -> None:  # type: i
         for line in make_demo_people(wiring):
             say(line)
     _publish(wiring, ids, supervisor)
-    rerender_all(wiring.db, wiring.base_url)
+    rerender_all(wiring.db, wiring.base_url, wiring.settings.other_hubs)
     _preparing(wiring, "")
 
 

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.errors import SyndicationError
 from syndication.feeds.formats import FORMATS, gate
-from syndication.feeds.view import FeedView, ItemView, feed_url, item_view, series_url
+from syndication.feeds.view import FeedView, ItemView, feed_url, hub_url, item_view, series_url
 from syndication.ledger import attempts, notices
 from syndication.ledger.content import Artifact, Entry, Feed, Publication, Series
-from syndication.ledger.db import Database
+from syndication.ledger.db import Database, ring_after_commit
 from syndication.ledger.lookup import content_of
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,13 @@ def feed_view(
         publisher=publication.name,
         publisher_url=publication.url,
         items=tuple(_item(session, publication, entry, base_url) for entry in shown),
+        hubs=() if feed.private else hubs_of(publication, base_url),
     )
+
+
+def hubs_of(publication: Publication, base_url: str) -> tuple[str, ...]:
+    """Every hub that pushes the public feeds: ours first."""
+    return (hub_url(base_url), *filter(None, publication.hubs.split(",")))
 
 
 def _item(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
@@ -177,6 +183,7 @@ def store(session: Session, feed: Feed, rendered: Sequence[Rendered], seq: int) 
         elif artifact.etag != form.etag:
             artifact.last_modified = max(now, artifact.last_modified + timedelta(seconds=1))
         if artifact.etag != form.etag:
+            ring_after_commit(session, "push.send")
             artifact.gzip, artifact.brotli = form.gzip, form.brotli
             artifact.size, artifact.etag = form.size, form.etag
         artifact.seq = seq

@@ -15,16 +15,25 @@ from lxml import etree
 
 from syndication.feeds.view import FeedView, ItemView, clean
 
+ATOM = "http://www.w3.org/2005/Atom"
 DC = "http://purl.org/dc/elements/1.1/"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 GENERATOR = "Syndication"
 
 
 class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
-    """Declares Dublin Core."""
+    """Declares Dublin Core, and names the hubs in RSS, where feedgen has no link but one."""
+
+    hubs: tuple[str, ...] = ()
 
     def extend_ns(self) -> dict[str, str]:
         return {"dc": DC}
+
+    def extend_rss(self, rss: Any) -> Any:
+        channel = rss.find("channel")
+        for hub in self.hubs:
+            etree.SubElement(channel, f"{{{ATOM}}}link", rel="hub", href=hub)
+        return rss
 
 
 class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no types
@@ -62,6 +71,10 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed.lastBuildDate(view.updated)
     feed.generator(GENERATOR)
     feed.link(href=view.self_urls[fmt], rel="self", type=media_type)
+    feed.extras.hubs = view.hubs
+    if fmt == "atom":
+        for hub in view.hubs:
+            feed.link(href=hub, rel="hub")
     feed.link(href=view.home_url, rel="alternate", type="text/html")  # last: RSS takes it for its <link>
     return feed
 

@@ -20,6 +20,8 @@ def json_bytes(view: FeedView) -> bytes:
         "authors": [{"name": view.publisher, "url": view.publisher_url}],
         "items": [_item(item) for item in view.items],
     }
+    if view.hubs:
+        feed["hubs"] = [{"type": "WebSub", "url": hub} for hub in view.hubs]
     return orjson.dumps(feed)
 
 

@@ -60,6 +60,7 @@ class FeedView:
     publisher: str
     publisher_url: str
     items: tuple[ItemView, ...]
+    hubs: tuple[str, ...] = ()  # WebSub hubs that push this feed; none for a private one
 
 
 def series_url(base_url: str, series_slug: str) -> str:
@@ -79,6 +80,11 @@ def entry_url(base_url: str, series_slug: str, slug: str, content: EntryContent)
 def feed_url(base_url: str, name: str, fmt: str, *, private: bool = False) -> str:
     """Where a feed is fetched: `/feeds/<name>.<fmt>`; a partner's at one address for all, known by their token."""
     return f"{base_url}/partners/v1/feed.{fmt}" if private else f"{base_url}/feeds/{name}.{fmt}"
+
+
+def hub_url(base_url: str) -> str:
+    """Our own WebSub hub."""
+    return f"{base_url}/hub"
 
 
 def absolute_body(body_html: str, base_url: str) -> str:

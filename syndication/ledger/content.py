@@ -37,6 +37,7 @@ class Publication(Base):
     tag_authority: Mapped[str] = mapped_column(String(255))  # RFC 4151, fixed at the first import
     tag_date: Mapped[str] = mapped_column(String(10))
     base_url: Mapped[str] = mapped_column(Text, default="")  # the address the artifacts were last rendered for
+    hubs: Mapped[str] = mapped_column(Text, default="")  # comma list of others' hubs the artifacts name beside ours
     seq: Mapped[int] = mapped_column(BigId, default=0)
     last_updated: Mapped[datetime | None]  # newest `entry.updated_at`; each further one lies at least 1 µs later
     created_at: Mapped[datetime]

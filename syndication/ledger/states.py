@@ -11,6 +11,9 @@ delivery      pending → sending → sent
                                    → deferred | failed by a journal that turns up late
               pending | deferred → suppressed | cancelled
 subscription  asked → active → ended(reason); ended → active when they confirm anew
+push          pending → sending → done | gone (410) | failed (no longer wanted, or refused for good)
+              sending → pending    tried again later, until the subscription's lease ends
+              pending → superseded | failed     a newer document is owed instead; the subscription ended
 """
 
 from __future__ import annotations
@@ -47,6 +50,14 @@ SUBSCRIPTION: Final[dict[str, set[str]]] = {
     "asked": {"active", "ended"},
     "active": {"ended"},
     "ended": {"active", "asked"},
+}
+PUSH: Final[dict[str, set[str]]] = {
+    "pending": {"sending", "superseded", "failed"},
+    "sending": {"done", "gone", "failed", "pending"},
+    "done": set(),
+    "gone": set(),
+    "failed": set(),
+    "superseded": set(),
 }
 
 UNSETTLED: Final = ("pending", "sending", "deferred")

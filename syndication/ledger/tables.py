@@ -14,12 +14,13 @@ from syndication.ledger.content import (
     Revision,
     Series,
 )
+from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.operations import Attempt, Chair, Fact, Seen
 from syndication.ledger.partners import Partner, Pull
 
 __all__ = [
     "Artifact", "Attempt", "Base", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry", "Entry", "Fact", "Feed",
-    "FormerHandle", "Issue", "Lease", "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
-    "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
+    "FormerHandle", "HubSubscription", "HubTopic", "Issue", "Lease", "Letter", "Media", "MediaUse", "Notice", "Partner",
+    "Publication", "Pull", "Push", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

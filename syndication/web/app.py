@@ -23,6 +23,7 @@ from syndication.web.pages import page
 from syndication.wiring import Wiring, open_wiring
 
 NOUNS = (
+    "hub",
     "issues",
     "subscriptions",
     "partners",

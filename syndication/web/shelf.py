@@ -16,6 +16,7 @@ import brotli
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from syndication.feeds.artifacts import hubs_of
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.opml import Outline, opml_bytes
 from syndication.feeds.view import feed_url, series_url
@@ -148,10 +149,12 @@ class Shelf:
                 Artifact.feed_id.in_(names)
             )
         )
+        publication = session.scalars(select(Publication).limit(1)).first()
+        hubs = hubs_of(publication, self._base_url) if publication else ()
         heads = {}
         for feed_id, fmt, etag, last_modified in found:
             address = feed_url(self._base_url, names[feed_id], fmt)
-            fixed = _fixed(FORMATS[fmt].media_type, address)
+            fixed = _fixed(FORMATS[fmt].media_type, address, hubs)
             heads[f"/feeds/{names[feed_id]}.{fmt}"] = Document(feed_id, fmt, etag, last_modified, fixed)
         return heads
 
@@ -176,10 +179,11 @@ class Shelf:
         return document, {"gzip": gzip.compress(body, mtime=0), "br": brotli.compress(body)}
 
 
-def _fixed(media_type: str, address: str) -> tuple[Header, ...]:
+def _fixed(media_type: str, address: str, hubs: tuple[str, ...] = ()) -> tuple[Header, ...]:
+    links = [f'<{address}>; rel="self"; type="{media_type}"', *(f'<{hub}>; rel="hub"' for hub in hubs)]
     return (
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
-        (b"link", f'<{address}>; rel="self"; type="{media_type}"'.encode()),
+        (b"link", ", ".join(links).encode()),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
     )

@@ -64,3 +64,12 @@ def test_every_command_of_the_table_can_be_imported() -> None:
 
     for module, attribute, _ in COMMANDS.values():
         assert getattr(import_module(f"syndication.cli.{module}"), attribute)
+
+
+def test_every_requirement_of_websub_names_a_test_that_is_there() -> None:
+    rows = re.findall(r"^\| .*? \| [\d., ]+ \| (\S+) \|$", (ROOT / "docs/websub.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) > 15
+    for named in rows:
+        file, _, test = named.rpartition("::")
+        text = (ROOT / (file or "tests/push/test_hub.py")).read_text("utf-8")
+        assert re.search(rf"^def {test}\(", text, re.MULTILINE), named

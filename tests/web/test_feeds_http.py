@@ -42,7 +42,8 @@ def test_each_format_with_its_type_and_self_link(client: TestClient, new_entry: 
         response = get(client, f"/feeds/{name}.{fmt}")
         assert response.status_code == 200
         assert response.headers["content-type"] == f"{TYPES[fmt]}; charset=utf-8"
-        assert response.headers["link"] == f'<{BASE}/feeds/{name}.{fmt}>; rel="self"; type="{TYPES[fmt]}"'
+        own = f'<{BASE}/feeds/{name}.{fmt}>; rel="self"; type="{TYPES[fmt]}"'
+        assert response.headers["link"] == f'{own}, <{BASE}/hub>; rel="hub"'
         assert response.headers["vary"] == "accept-encoding"
         assert "On tides" in response.text
         assert int(response.headers["content-length"]) == len(response.content)

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("tag_authority", sa.String(length=255), nullable=False),
         sa.Column("tag_date", sa.String(length=10), nullable=False),
         sa.Column("base_url", sa.Text(), nullable=False),
+        sa.Column("hubs", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("last_updated", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
@@ -273,6 +274,17 @@ def upgrade() -> None:
     op.create_index("ix_entry_series_feed", "entry", ["series_id", "state", "published_at"], unique=False)
     op.create_index("ix_entry_series_updated", "entry", ["series_id", "updated_at"], unique=False)
     op.create_table(
+        "hub_topic",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("format", sa.String(length=4), nullable=False),
+        sa.Column("pushed_etag", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_hub_topic_feed_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hub_topic")),
+        sa.UniqueConstraint("feed_id", "format", name=op.f("uq_hub_topic_feed_id_format")),
+    )
+    op.create_table(
         "partner",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -370,6 +382,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_draft")),
     )
     op.create_table(
+        "hub_subscription",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("topic_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("callback", sa.Text(), nullable=False),
+        sa.Column("callback_hash", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("lease_until", UtcDateTime(), nullable=False),
+        sa.Column("active_at", UtcDateTime(), nullable=False),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_reason", sa.String(length=40), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("delivered_etag", sa.String(length=64), nullable=False),
+        sa.Column("delivered_at", UtcDateTime(), nullable=True),
+        sa.Column("last_answer", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["topic_id"], ["hub_topic.id"], name=op.f("fk_hub_subscription_topic_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hub_subscription")),
+        sa.UniqueConstraint("topic_id", "callback_hash", name=op.f("uq_hub_subscription_topic_id_callback_hash")),
+    )
+    op.create_index(
+        "ix_hub_subscription_active",
+        "hub_subscription",
+        ["topic_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'active'"),
+    )
+    op.create_table(
         "pull",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("partner_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -435,6 +474,54 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["revision_id"], ["revision.id"], name=op.f("fk_media_use_revision_id")),
         sa.ForeignKeyConstraint(["sha256"], ["media.sha256"], name=op.f("fk_media_use_sha256")),
         sa.PrimaryKeyConstraint("sha256", "revision_id", name=op.f("pk_media_use")),
+    )
+    op.create_table(
+        "push",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("topic_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("target_hash", sa.String(length=64), nullable=False),
+        sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("intent", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=True),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("done_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["subscription_id"], ["hub_subscription.id"], name=op.f("fk_push_subscription_id")),
+        sa.ForeignKeyConstraint(["topic_id"], ["hub_topic.id"], name=op.f("fk_push_topic_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_push")),
+    )
+    op.create_index(
+        "ix_push_asked",
+        "push",
+        ["topic_id", "target_hash"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
+        sqlite_where=sa.text("state IN ('pending', 'sending')"),
+    )
+    op.create_index(
+        "ix_push_claim",
+        "push",
+        ["priority", "due_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
+        sqlite_where=sa.text("state IN ('pending', 'sending')"),
+    )
+    op.create_index("ix_push_done", "push", ["done_at"], unique=False)
+    op.create_index(
+        "ix_push_subscription",
+        "push",
+        ["subscription_id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
+        sqlite_where=sa.text("state IN ('pending', 'sending')"),
     )
     if op.get_bind().dialect.name != "sqlite":
         op.create_foreign_key("fk_entry_revision_id", "entry", "revision", ["revision_id"], ["id"])

@@ -1,0 +1,55 @@
+"""`syndicate hub`: who subscribes to our feeds by WebSub, who does not answer, and an end to one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from syndication.cli.output import AsJson, emit, say, state
+
+app = typer.Typer(no_args_is_help=True, help="WebSub: topics, subscriptions and dead subscribers.")
+
+
+@app.command()
+def topics(as_json: AsJson = False) -> None:
+    """Feeds with subscribers: how many, how many do not answer, how many pushes wait."""
+    from syndication.push import reports
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        emit(reports.topics(session, wiring.base_url), as_json)
+
+
+@app.command("list")
+def list_(
+    topic: Annotated[str, typer.Option(help="Only this feed, such as all.atom.")] = "",
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that failed last time.")] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="Those that ended, too.")] = False,
+    limit: int = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Subscriptions: where to, until when, what was delivered, how they answer."""
+    from syndication.push import reports
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        emit(reports.subscriptions(session, topic=topic, dead=dead, ended=ended, limit=limit), as_json)
+
+
+@app.command()
+def end(subscription: int) -> None:
+    """End a subscription at once. Its callback may subscribe anew."""
+    from syndication.errors import Conflict, NotFound
+    from syndication.ledger.machines import HubSubscription
+    from syndication.push import hub
+
+    with state().db.transaction() as session:
+        found = session.get(HubSubscription, subscription)
+        if found is None:
+            raise NotFound(f"there is no hub subscription {subscription};", remedy="see `syndicate hub list`.")
+        if found.state != "active":
+            raise Conflict(f"hub subscription {subscription} has ended already: {found.ended_reason}.")
+        hub.end(session, found, "ended by hand")
+        callback = found.callback
+    say(f"{callback} gets no more pushes by subscription {subscription}.")

@@ -1,0 +1,54 @@
+"""`/hub`: the WebSub hub's door. A request is checked, written down and answered 202; the callback is asked afterwards.
+
+Guarantees: no request to anybody is made while the visitor waits; what is wrong is said in the answer (WebSub §5.1 wants a
+reason in plain text); one visitor cannot have us call strangers without bounds.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from syndication.errors import BadInput, NotFound
+from syndication.push.hub import Asked, ask
+from syndication.web.visitors import Limit, client_address, form_endpoint, text
+from syndication.wiring import Wiring
+
+DAY = 86_400
+_RATES = "120/minute;2000/hour"  # an aggregator that follows every series of a publication in one go may
+
+
+def routes(wiring: Wiring) -> list[BaseRoute]:
+    limit = Limit(_RATES)
+    settings = wiring.settings
+
+    def hub(request: Request, form: FormData | None) -> Response:
+        if form is None:
+            return PlainTextResponse(
+                "This is a WebSub hub. Subscribe with a POST of hub.mode, hub.topic and hub.callback.\n"
+            )
+        if not limit.admits(client_address(request, settings.trusted_proxies)):
+            return PlainTextResponse("Too many requests from your address.\n", 429, headers={"retry-after": "60"})
+        asked = Asked(
+            mode=text(form, "hub.mode"),
+            topic=text(form, "hub.topic"),
+            callback=text(form, "hub.callback"),
+            lease_seconds=text(form, "hub.lease_seconds"),
+            secret=str(form.get("hub.secret", "")),
+        )
+        try:
+            with wiring.db.transaction() as session:
+                ask(
+                    session,
+                    asked,
+                    wiring.base_url,
+                    default_lease=round(settings.hub_lease_days * DAY),
+                    longest_lease=round(settings.hub_longest_lease_days * DAY),
+                )
+        except (BadInput, NotFound) as error:
+            return PlainTextResponse(f"{error}\n", 404 if isinstance(error, NotFound) else 400)
+        return PlainTextResponse("Your callback will be asked.\n", 202)
+
+    return [Route("/hub", form_endpoint(hub), methods=["GET", "POST"])]

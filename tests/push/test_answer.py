@@ -1,0 +1,35 @@
+"""What an answer means, with plain data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syndication.push.answer import LONGEST_WAIT, Answer, judge_document, wait_before
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@given(st.integers(0, 599), st.integers(0, 40), st.integers(1, 10**7), st.floats(0, 0.999))
+def test_a_document_is_owed_until_the_lease_ends(status: int, attempts: int, lease: int, chance: float) -> None:
+    until = NOW + timedelta(seconds=lease)
+    verdict = judge_document(Answer(status, ""), attempts, NOW, until, chance)
+    if 200 <= status < 300:
+        assert verdict.state == "done"
+    elif status == 410:
+        assert verdict.state == "gone"
+    elif verdict.state == "pending":
+        assert verdict.again is not None
+        assert NOW < verdict.again < until
+    else:
+        assert verdict.state == "failed"
+        assert NOW + wait_before(attempts + 2, chance) >= until
+
+
+def test_waits_grow_to_six_hours() -> None:
+    waits = [wait_before(n, 0.5) for n in range(2, 12)]
+    assert waits[:3] == [timedelta(seconds=10), timedelta(seconds=40), timedelta(seconds=160)]
+    assert waits[-1] == LONGEST_WAIT
+    assert wait_before(10_000, 0.5) == LONGEST_WAIT

@@ -1,0 +1,120 @@
+"""The dangerous edge: where a stranger's address may lead, and how long and how much it may take."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from syndication.push.http import LONGEST_BODY, Caller
+from tests.push.machine import Machine, running
+
+
+@pytest.fixture
+def caller():  # type: ignore[no-untyped-def]
+    made = Caller(seconds=0.5)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def here():  # type: ignore[no-untyped-def]
+    """May call loopback."""
+    made = Caller(seconds=0.5, to_loopback=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]", "0.0.0.0", "[::]", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254",
+        "[fe80::1]", "[fd00:ec2::254]", "100.64.0.1", "224.0.0.1", "[ff02::1]", "[64:ff9b::7f00:1]", "192.0.0.192",
+    ],
+)  # fmt: skip
+def test_no_address_of_ours_is_called(caller: Caller, host: str) -> None:
+    with running() as machine:
+        port = machine.url.rpartition(":")[2]
+        answer = caller.call("GET", f"http://{host}:{port}/")
+        assert answer.status == 0
+        assert "not an address of the public internet" in answer.words or "resolve" in answer.words, answer
+        assert machine.got == []
+
+
+def test_a_name_that_leads_elsewhere_between_check_and_connect_is_not_followed(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is resolved once: the address that was checked is the one that is connected to."""
+    real = socket.getaddrinfo
+    answers = iter(["198.51.100.7", "127.0.0.1", "127.0.0.1"])
+    asked = []
+
+    def rebinding(host, port, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if host != "rebind.example":
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    with running() as machine:
+        port = machine.url.rpartition(":")[2]
+        caller.call("GET", f"http://rebind.example:{port}/")
+        assert machine.got == []
+    assert asked == ["rebind.example"]
+
+
+def test_loopback_alone_is_opened_by_the_development_setting(here: Caller, machine: Machine) -> None:
+    assert here.call("POST", machine.url, body=b"x").status == 204
+    assert here.call("GET", "http://10.0.0.1/").status == 0
+
+
+@pytest.mark.parametrize("does", ["hang", "drip"])
+def test_the_whole_exchange_ends_at_its_time(here: Caller, machine: Machine, does: str) -> None:
+    machine.does["/"] = does
+    answer = here.call("POST", f"{machine.url}/", body=b"x")
+    assert (answer.status, answer.words) == (0, "no answer within 0.5 s")
+
+
+def test_an_endless_answer_is_read_as_far_as_needed(here: Caller, machine: Machine) -> None:
+    machine.does["/"] = "flood"
+    answer = here.call("GET", f"{machine.url}/")
+    assert answer.status == 200
+    assert len(answer.body) == LONGEST_BODY
+    assert here.call("POST", f"{machine.url}/", body=b"x").body == b""
+
+
+def test_a_server_that_says_nonsense_is_an_answer_not_an_error(here: Caller) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"\x00\xff nonsense\r\n\r\n")
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        answer = here.call("POST", f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x")
+        thread.join(5)
+    assert answer.status == 0
+    assert answer.words
+
+
+def test_nothing_is_left_open(here: Caller, machine: Machine) -> None:
+    def opened() -> int:
+        import psutil
+
+        return psutil.Process().num_fds()
+
+    here.call("POST", machine.url, body=b"x")
+    before = opened()
+    for _ in range(20):
+        here.call("POST", machine.url, body=b"x")
+    for _ in range(100):  # the machine's side closes in its own threads
+        if opened() <= before:
+            break
+        time.sleep(0.02)
+    assert opened() <= before
