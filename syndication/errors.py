@@ -55,15 +55,18 @@ class Conflict(NeedsHuman):
 class DisclaimerBreach(NeedsHuman):
     """Rendered bytes do not carry the notice exactly once; they do not go out (guarantee 1).
 
-    `template` and `channel` name what made the bytes; `count` is how often the notice was found.
+    `template` and `channel` name what made the bytes; `count` is how often the notice was found, `hidden` how often of
+    these where a reader may not see it.
     """
 
-    def __init__(self, *, channel: str, template: str, count: int, where: str = "") -> None:
+    def __init__(self, *, channel: str, template: str, count: int, hidden: int = 0, where: str = "") -> None:
+        found = f"{count} times" + (f" ({hidden} of them hidden)" if hidden else "")
         super().__init__(
-            f"the disclaimer stands {count} times instead of once in the {channel} rendering made by {template};",
+            f"the disclaimer stands {found} instead of once in the {channel} rendering made by {template};",
             where=where,
-            remedy=f"nothing was sent. Make {template} print the notice exactly once.",
+            remedy=f"nothing was sent. Make {template} print the notice exactly once, in sight.",
         )
         self.channel = channel
         self.template = template
         self.count = count
+        self.hidden = hidden

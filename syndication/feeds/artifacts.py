@@ -20,7 +20,18 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.errors import SyndicationError
 from syndication.feeds.formats import FORMATS, gate
-from syndication.feeds.view import FeedView, ItemView, feed_url, hub_url, item_view, series_url
+from syndication.feeds.view import (
+    FeedView,
+    ItemView,
+    as_uri,
+    briefer,
+    clean,
+    feed_url,
+    hub_url,
+    item_view,
+    series_url,
+)
+from syndication.feeds.words import words
 from syndication.ledger import attempts, notices
 from syndication.ledger.content import Artifact, Entry, Feed, Publication, Series
 from syndication.ledger.db import Database, ring_after_commit
@@ -29,6 +40,7 @@ from syndication.ledger.lookup import content_of
 log = structlog.get_logger(__name__)
 
 SHOWN = 20  # entries of a feed; fewer where they would make it larger than MAX_BYTES
+FEWEST = 5  # entries of a feed, however long: the longest are then shown by their beginnings
 MAX_BYTES = 512_000  # some readers stop there
 GZIP_LEVEL = 6
 BROTLI_QUALITY = 5
@@ -82,9 +94,10 @@ def render(
     view = feed_view(session, publication, feed, base_url, changed)
     while True:
         bodies = {name: fmt.render(view) for name, fmt in FORMATS.items()}
-        if max(map(len, bodies.values())) <= MAX_BYTES or len(view.items) <= 1:
+        smaller = _smaller(view) if max(map(len, bodies.values())) > MAX_BYTES else None
+        if smaller is None:
             break
-        view = _shorter(view, len(view.items) * 3 // 4 or 1)
+        view = smaller
     entry_ids = tuple(item.entry_id for item in view.items)
     rendered = []
     for name, body in bodies.items():
@@ -122,14 +135,17 @@ def feed_view(
     series = session.get_one(Series, feed.series_ids[0]) if feed.kind == "series" else None
     return FeedView(
         id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}",
-        title=f"{publication.name}: {series.title}" if series else publication.name,
-        description=(series.description if series else "") or f"Every new entry of {publication.name}.",
+        title=clean(f"{publication.name}: {series.title}" if series else publication.name),
+        description=clean(
+            (series.description if series else "")
+            or words(publication.language).every_entry.format(publication=publication.name)
+        ),
         language=publication.language,
         home_url=series_url(base_url, series.slug) if series else f"{base_url}/",
         self_urls={fmt: feed_url(base_url, feed.name, fmt, private=feed.private) for fmt in FORMATS},
         updated=max((s for s in stamps if s is not None), default=publication.created_at),
-        publisher=publication.name,
-        publisher_url=publication.url,
+        publisher=clean(publication.name),
+        publisher_url=as_uri(publication.url),
         items=tuple(_item(session, publication, entry, base_url) for entry in shown),
         hubs=() if feed.private else hubs_of(publication, base_url),
     )
@@ -220,8 +236,14 @@ def render_owed(db: Database, base_url: str, limit: int = 50) -> int:
     return done
 
 
-def _shorter(view: FeedView, count: int) -> FeedView:
-    return replace(view, items=view.items[:count])
+def _smaller(view: FeedView) -> FeedView | None:
+    """The view with fewer entries, then with the longest text by its beginning only; None where nothing is left to take."""
+    if len(view.items) > FEWEST:
+        return replace(view, items=view.items[: max(FEWEST, len(view.items) * 3 // 4)])
+    longest = max(view.items, key=lambda item: len(item.content_html), default=None)
+    if longest is None or longest.content_html == longest.brief_html:
+        return None
+    return replace(view, items=tuple(briefer(item) if item is longest else item for item in view.items))
 
 
 def _moment(value: datetime | None) -> datetime:

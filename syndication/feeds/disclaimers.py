@@ -1,8 +1,9 @@
 """The standard independence disclaimer: its wording, its forms, and the gate that counts it. Pure.
 
 A template is plain text with Jinja's `{{ name }}` and `{{ supporters_url }}` and links as `[words](address)`; from that one
-source come the text and the HTML form. Counting is done on decoded, white-space-normalised text with typographic variants
-folded, so that a curly quote or a line break cannot hide a second notice.
+source come the text and the HTML form. Counting is done on decoded, white-space-normalised text with typographic variants,
+letter case and invisible characters folded, so that a curly quote or a line break cannot hide a second notice. In HTML it is
+done twice: on what every reader sees and on what anybody may see; a notice that some rule hides counts as a second one.
 """
 
 from __future__ import annotations
@@ -46,15 +47,29 @@ STANDARD = {
 
 _LINK = re.compile(r"\[([^\[\]]+)\]\((https?://[^\s()<>\"]+)\)")
 _ANCHOR = re.compile(r'<a href="([^"]+)"[^>]*>(.*?)</a>')
-_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_INVISIBLE = re.compile(  # controls, and what Unicode calls default-ignorable
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _BRACKETED_ADDRESS = re.compile(r" ?<(?:https?://|mailto:)[^<>\s]+>")
-_FOLD = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "‑": "-"})
-_UNSHOWN = frozenset({"script", "style", "template", "title", "noscript"})
+_FOLD = str.maketrans({
+    **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‐‑‒–—―−", "-"),
+})  # fmt: skip
+_UNSHOWN = frozenset({"script", "style", "template", "title"})
+_DOUBTFUL = frozenset({
+    "audio", "canvas", "datalist", "details", "dialog", "iframe", "noscript", "object", "rp", "select", "svg", "textarea",
+    "video",
+})  # fmt: skip
+_HIDING = re.compile(
+    r"display:none|visibility:(?:hidden|collapse)|(?:^|;)opacity:0*\.?0*(?:%|;|!|$)|font-size:0*\.?0*(?:[a-z%]|;|!|$)|mso-hide:all"
+    r"|(?:^|;)(?:max-)?(?:height|width):0*\.?0*(?:px|;|!|$)|(?:text-indent|(?:^|;)(?:left|right|top)):-\d{3,}"
+    r"|:-\d{4,}(?:px|em|rem)|(?:^|;)color:transparent|clip(?:-path)?:"
+)
 _INLINE = frozenset({
     "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "dfn", "em", "i", "kbd", "mark", "q", "s", "samp",
     "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr", "font",
 })  # fmt: skip
-_PARSER = lxml_html.HTMLParser(encoding="utf-8")
+_PARSER = lxml_html.HTMLParser(encoding="utf-8", huge_tree=True)  # else what is nested deeply would escape the count
 _environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
@@ -98,41 +113,62 @@ def normalised(text: str) -> str:
 
 def count_text(text: str, notice_text: str) -> int:
     """How often the notice stands in a plain text; addresses in angle brackets between its words do not hide it."""
-    return normalised(_BRACKETED_ADDRESS.sub("", text)).count(normalised(notice_text))
+    return _folded(_BRACKETED_ADDRESS.sub("", text)).count(_folded(notice_text))
 
 
 def count_html(markup: str, notice_text: str) -> int:
-    """How often a reader sees the notice in an HTML page or fragment."""
-    return normalised(visible_text(markup)).count(normalised(notice_text))
+    """How often every reader sees the notice in an HTML page or fragment."""
+    return _folded(visible_text(markup)).count(_folded(notice_text))
 
 
 def visible_text(markup: str) -> str:
-    """The text of HTML as a reader sees it: no scripts, styles, comments or attributes; blocks set apart by a space."""
+    """The text of HTML as every reader sees it: no scripts, styles, comments or attributes, nothing that is hidden; blocks
+    set apart by a space."""
+    return _texts(markup)[0]
+
+
+def _folded(text: str) -> str:
+    return normalised(text).casefold()
+
+
+def _texts(markup: str) -> tuple[str, str]:
+    """(what every reader sees, what some reader may see: also what a style, an attribute or an element hides)."""
     try:
         # As bytes: lxml refuses a str with an encoding declaration, and takes these for what they are.
         root = lxml_html.document_fromstring(markup.encode("utf-8", "replace"), parser=_PARSER)
     except etree.ParserError:  # nothing but white space or a comment
-        return ""
-    pieces: list[str] = []
-    _gather(root, pieces)
-    return "".join(pieces)
+        return "", ""
+    certain: list[str] = []
+    possible: list[str] = []
+    shown = seen = True  # may a reader see what stands here? does every reader?
+    around: list[tuple[bool, bool]] = []
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        tag = element.tag
+        text = element.tail
+        if event == "start":
+            around.append((shown, seen))
+            shown = shown and tag not in _UNSHOWN
+            seen = seen and shown and not (tag in _DOUBTFUL or (element.attrib and _is_hidden(element)))
+            text = element.text
+            if tag not in _INLINE:
+                text = f" {text}" if text else " "
+        elif event == "end":
+            shown, seen = around.pop()
+            if tag not in _INLINE:
+                text = f" {text}" if text else " "
+        if text and shown:
+            possible.append(text)
+            if seen:
+                certain.append(text)
+    return "".join(certain), "".join(possible)
 
 
-def _gather(element: lxml_html.HtmlElement, pieces: list[str]) -> None:
-    tag = element.tag
-    shown = isinstance(tag, str) and tag not in _UNSHOWN
-    if shown:
-        block = tag not in _INLINE
-        if block:
-            pieces.append(" ")
-        if element.text:
-            pieces.append(element.text)
-        for child in element:
-            _gather(child, pieces)
-        if block:
-            pieces.append(" ")
-    if element.tail:
-        pieces.append(element.tail)
+def _is_hidden(element: etree._Element) -> bool:
+    """Does an attribute hide it, from eyes or from ears?"""
+    if element.get("hidden") is not None or element.get("aria-hidden") == "true":
+        return True
+    style = element.get("style")
+    return bool(style and _HIDING.search("".join(style.lower().split())))
 
 
 def require_once(
@@ -144,9 +180,15 @@ def require_once(
     form: Literal["html", "text"] = "html",
     where: str = "",
 ) -> None:
-    """Raises DisclaimerBreach unless the notice stands in `payload` exactly once. Fail-closed: an empty notice raises."""
-    count = 0
-    if normalised(notice_text):
-        count = count_html(payload, notice_text) if form == "html" else count_text(payload, notice_text)
-    if count != 1:
-        raise DisclaimerBreach(channel=channel, template=template, count=count, where=where)
+    """Raises DisclaimerBreach unless the notice stands in `payload` exactly once, in sight. Fail-closed: an empty notice
+    raises."""
+    wanted = _folded(notice_text)
+    count = hidden = 0
+    if wanted and form == "text":
+        count = count_text(payload, notice_text)
+    elif wanted:
+        certain, possible = _texts(payload)
+        count = _folded(possible).count(wanted)
+        hidden = count - (count if certain == possible else _folded(certain).count(wanted))
+    if count != 1 or hidden:
+        raise DisclaimerBreach(channel=channel, template=template, count=count, hidden=hidden, where=where)

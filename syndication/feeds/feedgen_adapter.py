@@ -13,7 +13,7 @@ from feedgen.ext.base import BaseEntryExtension, BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
-from syndication.feeds.view import FeedView, ItemView, clean
+from syndication.feeds.view import FeedView, ItemView
 
 ATOM = "http://www.w3.org/2005/Atom"
 DC = "http://purl.org/dc/elements/1.1/"
@@ -44,7 +44,7 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
 
     def extend_rss(self, entry: Any) -> Any:
         for author in self.item.authors:
-            etree.SubElement(entry, f"{{{DC}}}creator").text = clean(author.name)
+            etree.SubElement(entry, f"{{{DC}}}creator").text = author.name
         if self.item.language != self.feed_language:
             etree.SubElement(entry, f"{{{DC}}}language").text = self.item.language
         return entry
@@ -53,7 +53,7 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
         entry.set(XML_LANG, self.item.language)
         for related in self.item.related:
             if related.url:
-                etree.SubElement(entry, "link", rel="related", href=related.url, title=clean(related.title))
+                etree.SubElement(entry, "link", rel="related", href=related.url, title=related.title)
         if self.item.licence_url:
             etree.SubElement(entry, "link", rel="license", href=self.item.licence_url)
         return entry
@@ -63,12 +63,11 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed = FeedGenerator()
     feed.register_extension("extras", FeedExtras, None)
     feed.id(view.id)
-    feed.title(clean(view.title))
-    feed.subtitle(clean(view.description))
-    feed.description(clean(view.description))
+    feed.title(view.title)
+    feed.subtitle(view.description)
+    feed.description(view.description)
     feed.language(view.language)
-    feed.updated(view.updated)
-    feed.lastBuildDate(view.updated)
+    feed.updated(view.updated)  # also lastBuildDate
     feed.generator(GENERATOR)
     feed.link(href=view.self_urls[fmt], rel="self", type=media_type)
     feed.extras.hubs = view.hubs
@@ -89,7 +88,7 @@ def _entry(view: FeedView, item: ItemView) -> FeedEntry:
     entry.link(href=item.url, rel="alternate")
     entry.published(item.published)
     entry.updated(item.updated)
-    entry.category([{"term": clean(topic)} for topic in item.topics])
+    entry.category([{"term": topic} for topic in item.topics])
     return entry
 
 
@@ -109,13 +108,11 @@ def rss_bytes(view: FeedView) -> bytes:
 def atom_bytes(view: FeedView) -> bytes:
     """Atom (RFC 4287); the publisher is the feed's author, so an entry without one is still valid."""
     feed = _generator(view, "atom", "application/atom+xml")
-    feed.author(name=clean(view.publisher), uri=view.publisher_url)
+    feed.author(name=view.publisher, uri=view.publisher_url)
     for item in view.items:
         entry = _entry(view, item)
         if item.authors:
-            entry.author(
-                [{"name": clean(a.name), **({"uri": a.url} if a.url else {})} for a in item.authors], replace=True
-            )
+            entry.author([{"name": a.name, **({"uri": a.url} if a.url else {})} for a in item.authors], replace=True)
         entry.summary(item.summary)
         entry.content(item.content_html, type="html")
         feed.add_entry(entry, order="append")

@@ -1,33 +1,33 @@
 """What a feed shows, as plain records with absolute addresses: the one source of every format. Pure.
 
 The full text of an item is a fragment: standfirst, series, body, related reading, notes, and the notice once at the end.
+Every text in a view is fit for XML 1.0, so that no format has to look.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from syndication.content import Author, EntryContent, PublishedNotice, Related
+from syndication.feeds.body import shown_body
 from syndication.feeds.disclaimers import visible_text
+from syndication.feeds.words import words
 
 SUMMARY_CHARACTERS = 300
+BRIEF_CHARACTERS = 2_000
 RTL = frozenset({"ar", "arc", "dv", "fa", "he", "ks", "ku", "ps", "sd", "ug", "ur", "yi"})
-WORDS = {
-    "en": ("Part of the series", "Part {part} of the series", "For more on this topic please see:"),
-    "de": ("Teil der Reihe", "Teil {part} der Reihe", "Mehr zu diesem Thema:"),
-    "fr": ("Dans la série", "Partie {part} de la série", "À lire aussi sur ce sujet :"),
-    "es": ("Parte de la serie", "Parte {part} de la serie", "Más sobre este tema:"),
-}
-_MEDIA = re.compile(r'((?:src|href)=")media:')
+_RESERVED = "%/:=&?~#+!$,;'@()*[]-._"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """One entry as a feed item. `content_html` carries the notice; `notice_text` is what the gate counts in it."""
+    """One entry as a feed item. `content_html` carries the notice; `notice_text` is what the gate counts in it.
+    `brief_html` stands for a full text that is too long for a feed: its beginning, a link to the whole, the notice."""
 
     entry_id: int
     id: str
@@ -35,6 +35,7 @@ class ItemView:
     title: str
     summary: str
     content_html: str
+    brief_html: str
     notice_text: str
     language: str
     published: datetime
@@ -74,7 +75,20 @@ def page_url(base_url: str, series_slug: str, slug: str) -> str:
 
 def entry_url(base_url: str, series_slug: str, slug: str, content: EntryContent) -> str:
     """The entry's canonical address: the publisher's own page where it has one, else ours."""
-    return content.canonical_url or page_url(base_url, series_slug, slug)
+    return as_uri(content.canonical_url) if content.canonical_url else page_url(base_url, series_slug, slug)
+
+
+def as_uri(address: str) -> str:
+    """A web address in ASCII (RFC 3986): what a publisher may write as `https://é.example/fähre`, RSS has no place for."""
+    if address.isascii():
+        return address
+    parts = urlsplit(address)
+    try:
+        netloc = parts.netloc.encode("idna").decode("ascii")
+    except UnicodeError:  # no host name; it stays what it is
+        netloc = parts.netloc
+    path, query, anchor = (quote(part, safe=_RESERVED) for part in (parts.path, parts.query, parts.fragment))
+    return urlunsplit((parts.scheme, netloc, path, query, anchor))
 
 
 def feed_url(base_url: str, name: str, fmt: str, *, private: bool = False) -> str:
@@ -87,18 +101,8 @@ def hub_url(base_url: str) -> str:
     return f"{base_url}/hub"
 
 
-def absolute_body(body_html: str, base_url: str) -> str:
-    """A stored body with its images at their public addresses."""
-    return _MEDIA.sub(lambda m: f"{m[1]}{base_url}/media/", body_html)
-
-
 def direction(language: str) -> str:
     return "rtl" if language.split("-")[0].lower() in RTL else "ltr"
-
-
-def words(language: str) -> tuple[str, str, str]:
-    """(part of the series, part {part} of the series, for more please see) in a language, else in English."""
-    return WORDS.get(language.split("-")[0].lower(), WORDS["en"])
 
 
 def clean(text: str) -> str:
@@ -112,36 +116,6 @@ def summary_of(content: EntryContent) -> str:
         return clean(" ".join(content.standfirst.split()))
     text = clean(" ".join(visible_text(content.body_html).split()))
     return text if len(text) <= SUMMARY_CHARACTERS else text[:SUMMARY_CHARACTERS].rsplit(" ", 1)[0] + " …"
-
-
-def fragment(
-    content: EntryContent,
-    notice: PublishedNotice,
-    *,
-    base_url: str,
-    language: str,
-    series_title: str,
-    series_address: str,
-    part: int | None,
-    series_note: str,
-) -> str:
-    """The full text of an entry as one HTML element, the notice last and once."""
-    plain, numbered, more = words(language)
-    mark = numbered.format(part=part) if part is not None else plain
-    pieces = [f'<div lang="{_e(language)}" dir="{direction(language)}">']
-    if content.standfirst:
-        pieces.append(f"<p><strong>{_e(content.standfirst)}</strong></p>")
-    pieces.append(f'<p><em>{_e(mark)} <a href="{_e(series_address)}">{_e(series_title)}</a></em></p>')
-    pieces.append(absolute_body(content.body_html, base_url))
-    if content.related:
-        items = "".join(
-            f'<li><a href="{_e(r.url)}">{_e(r.title)}</a></li>' if r.url else f"<li>{_e(r.title)}</li>"
-            for r in content.related
-        )
-        pieces.append(f"<p><strong>{_e(more)}</strong></p><ul>{items}</ul>")
-    pieces.extend(f"<p>{_e(note)}</p>" for note in (*content.notes, series_note) if note)
-    pieces.append(f"<hr>{notice.html}</div>")
-    return clean("\n".join(pieces))
 
 
 def item_view(
@@ -161,32 +135,57 @@ def item_view(
     updated: datetime,
 ) -> ItemView:
     """An entry as every format shows it; `language` is the entry's own or the publication's."""
+    title, summary, url = clean(content.title), summary_of(content), entry_url(base_url, series_slug, slug, content)
+    body = shown_body(content.body_html, base_url, page_url(base_url, series_slug, slug))
+    said = words(language)
+    mark = said.numbered.format(part=part) if part is not None else said.plain
+    series = f'<p><em>{_e(mark)} <a href="{_e(series_url(base_url, series_slug))}">{_e(series_title)}</a></em></p>'
+    notes = "\n".join(f"<p>{_e(note)}</p>" for note in (*content.notes, series_note) if note)
+    full = [f"<p><strong>{_e(content.standfirst)}</strong></p>" if content.standfirst else "", series, body]
+    if content.related:
+        full.append(f"<p><strong>{_e(said.more)}</strong></p><ul>{''.join(map(_related, content.related))}</ul>")
+    brief = [f"<p><strong>{_e(_shortened(summary))}</strong></p>", series]
+    brief.append(f'<p><a href="{_e(url)}">{_e(said.whole.format(title=title))}</a></p>')
+
+    def fragment(pieces: list[str]) -> str:
+        inner = "\n".join(piece for piece in (*pieces, notes) if piece)
+        return clean(f'<div lang="{_e(language)}" dir="{direction(language)}">\n{inner}\n<hr>{notice.html}</div>')
+
     return ItemView(
         entry_id=entry_id,
         id=tag_uri,
-        url=entry_url(base_url, series_slug, slug, content),
-        title=clean(content.title),
-        summary=summary_of(content),
-        content_html=fragment(
-            content,
-            notice,
-            base_url=base_url,
-            language=language,
-            series_title=series_title,
-            series_address=series_url(base_url, series_slug),
-            part=part,
-            series_note=series_note,
-        ),
+        url=url,
+        title=title,
+        summary=summary,
+        content_html=fragment(full),
+        brief_html=fragment(brief),
         notice_text=notice.text,
         language=language,
         published=published,
         updated=updated,
-        authors=content.authors,
-        topics=content.topics,
-        related=content.related,
+        authors=tuple(Author(name=clean(a.name), url=_uri(a.url)) for a in content.authors),
+        topics=tuple(map(clean, content.topics)),
+        related=tuple(Related(title=clean(r.title), url=_uri(r.url)) for r in content.related),
         image_url=f"{base_url}/media/{content.images[0].name}" if content.images else None,
-        licence_url=content.licence_url,
+        licence_url=_uri(content.licence_url),
     )
+
+
+def briefer(item: ItemView) -> ItemView:
+    """The item with the beginning of its text instead of all of it."""
+    return replace(item, summary=_shortened(item.summary), content_html=item.brief_html)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= BRIEF_CHARACTERS else text[:BRIEF_CHARACTERS].rsplit(" ", 1)[0] + " …"
+
+
+def _related(one: Related) -> str:
+    return f'<li><a href="{_e(one.url)}">{_e(one.title)}</a></li>' if one.url else f"<li>{_e(one.title)}</li>"
+
+
+def _uri(address: str | None) -> str | None:
+    return as_uri(address) if address else None
 
 
 def _e(text: str) -> str:

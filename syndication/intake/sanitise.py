@@ -42,7 +42,7 @@ def sanitised(markup: str, base: str) -> str:
     def attribute(tag: str, name: str, value: str) -> str | None:
         if name == "id" or name == "headers":
             return " ".join(f"e-{one}" for one in value.split())
-        if tag == "a" and name == "href":
+        if name in ("href", "cite"):
             value = value.strip()
             if value.startswith("#"):
                 return f"#e-{value[1:]}"

@@ -16,7 +16,7 @@ from lxml import html as lxml_html
 
 from syndication.content import Related
 from syndication.feeds.view import direction
-from syndication.feeds.view import words as series_words
+from syndication.feeds.words import words as series_words
 from syndication.mail.aloud import aloud
 from syndication.mail.words import words_for
 
@@ -64,13 +64,13 @@ class Block:
 def compile_block(render: Render, entry: EntryText) -> Block:
     """All lengths of one entry. `render(template, **context)` gives text; raises NeedsHuman for a broken template."""
     words = words_for(entry.language)
-    plain, numbered, _ = series_words(entry.language)
+    series = series_words(entry.language)
     spoken = aloud(entry.body_html, image_word=words.image)
     style = render(STYLE)
     context = {
         "entry": entry,
         "words": words,
-        "mark": plain if entry.part is None else numbered.format(part=entry.part),
+        "mark": series.plain if entry.part is None else series.numbered.format(part=entry.part),
         "dir": direction(entry.language),
         "body": mail_body(entry.body_html, entry.url),
         "spoken": spoken,

@@ -9,7 +9,8 @@ from functools import lru_cache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syndication.feeds.view import absolute_body, clean, entry_url, series_url, summary_of
+from syndication.feeds.body import shown_body
+from syndication.feeds.view import clean, entry_url, series_url, summary_of
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Publication, Revision
 from syndication.ledger.lookup import content_of
@@ -119,7 +120,7 @@ def text_of(revision: Revision, entry: Entry, publication: Publication, base_url
         url=entry_url(base_url, entry.series.slug, entry.slug, content),
         standfirst=clean(content.standfirst),
         summary=summary_of(content),
-        body_html=absolute_body(clean(content.body_html), base_url),
+        body_html=shown_body(clean(content.body_html), base_url),
         language=content.language or publication.language,
         authors=tuple(clean(author.name) for author in content.authors),
         series_title=clean(entry.series.title),

@@ -12,14 +12,23 @@ from functools import lru_cache
 ENCODINGS = ("br", "gzip")  # the better one first
 SUFFIX = {"br": "-br", "gzip": "-gz", "": ""}  # each encoding's bytes have a strong validator of their own
 _SKEW = timedelta(seconds=2)
+_WORTH_KEEPING = 100  # characters of a header that is remembered; longer ones come from nobody we know
+_LONGEST_DATE = 64
 
 
-@lru_cache(maxsize=512)
 def chosen_encoding(accept: str) -> str:
-    """`br`, `gzip` or `""` (identity): the one the client likes best, the smaller of equals."""
+    """`br`, `gzip` or `""` (identity): the one the client likes best, the smaller of equals.
+
+    Who refuses every coding and identity too gets identity: a client that cannot read it loses nothing by it (§12.5.3 lets
+    a server send 406, and no reader was ever helped by one).
+    """
+    return _chosen(accept) if len(accept) <= _WORTH_KEEPING else _weighed(accept)
+
+
+def _weighed(accept: str) -> str:
     weights: dict[str, float] = {}
     for part in accept.lower().split(","):
-        name, _, parameters = part.strip().partition(";")
+        name, *parameters = part.split(";")
         weights[name.strip()] = _weight(parameters)
     if "x-gzip" in weights:
         weights.setdefault("gzip", weights["x-gzip"])
@@ -31,23 +40,31 @@ def chosen_encoding(accept: str) -> str:
     return best
 
 
-def _weight(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    if name.strip() != "q":
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0
+_chosen = lru_cache(maxsize=512)(_weighed)
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
 def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-@lru_cache(maxsize=512)
 def parsed_date(value: str) -> datetime | None:
     """An HTTP date, or None where it is none (it is ignored then)."""
+    return _parsed(value) if len(value) <= _LONGEST_DATE else None
+
+
+@lru_cache(maxsize=512)
+def _parsed(value: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(value)
     except (TypeError, ValueError):
@@ -55,12 +72,13 @@ def parsed_date(value: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-@lru_cache(maxsize=4096)
 def names_tag(if_none_match: str, etag: str) -> bool:
     """Whether the list names `etag` (given without quotes); weak comparison, as the header wants it."""
-    if if_none_match.strip() == "*":
+    quoted = f'"{etag}"'
+    if if_none_match == quoted or if_none_match.strip() == "*":
         return True
-    return any(tag.strip().removeprefix("W/").strip('"') == etag for tag in if_none_match.split(","))
+    # Our tags have no comma, so that splitting at one never makes or unmakes one of them.
+    return any(tag.strip().removeprefix("W/") == quoted for tag in if_none_match.split(","))
 
 
 def not_modified(

@@ -14,6 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from syndication.errors import NotFound
 from syndication.feeds import view
+from syndication.feeds.body import shown_body
+from syndication.feeds.words import words
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Publication, Series
 from syndication.ledger.lookup import content_of, the_publication
@@ -148,7 +150,7 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
     language = content.language or publication.language
     notice = notices.current(session, publication.id, language)
     address = view.entry_url(base_url, row.slug, found.slug, content)
-    plain, numbered, more = view.words(language)
+    said = words(language)
     position, before, after = _place(session, row, found)
     return Shown(
         {
@@ -156,12 +158,12 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
             "series": row,
             "series_url": view.series_url(base_url, row.slug),
             "content": content,
-            "body": view.clean(view.absolute_body(content.body_html, base_url)),
+            "body": view.clean(shown_body(content.body_html, base_url)),
             "summary": view.summary_of(content),
             "notice": notice,
             "notes": [*content.notes, *([row.note] if row.note else [])],
-            "mark": numbered.format(part=position) if position else plain,
-            "more": more,
+            "mark": said.numbered.format(part=position) if position else said.plain,
+            "more": said.more,
             "published": _local(publication, found.published_at),
             "updated": _local(publication, found.updated_at) if found.revision.number > 1 else None,
             "before": _line(publication, before, base_url) if before else None,

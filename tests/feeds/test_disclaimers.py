@@ -39,10 +39,42 @@ def test_every_language_counts_once_in_each_of_its_forms(language: str) -> None:
         f"<div><section>{HTML}</section></div>",
         HTML.replace("independent", "in<b>depend</b>ent"),
         HTML.replace("independent", "inde\u00adpendent"),
+        HTML.replace("independent", "inde\u200bpen\u200dd\u2060e\ufe0fnt"),
+        HTML.replace("independent", "inde&shy;pen&#8203;dent"),
+        HTML.replace("positions", "&#112;&#x6f;sitions"),
+        HTML.replace("positions", "<span>po</span><!-- x --><span>sitions</span>"),
+        HTML.replace(" are independent", "<br>are independent"),
+        HTML.replace("The positions", "THE POSITIONS"),
+        HTML.replace("positions", "\uff50ositions"),  # full width
+        "<div>" * 1_000 + HTML + "</div>" * 1_000,
     ],
 )
 def test_decoration_does_not_hide_the_notice(variant: str) -> None:
     assert count_html(variant, TEXT) == 1
+    require_once(variant, TEXT, channel="c", template="t")
+    with pytest.raises(DisclaimerBreach, match="2 times"):
+        require_once(variant + HTML, TEXT, channel="c", template="t")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        TEXT.replace(" ", "\n"),
+        TEXT.upper(),
+        TEXT.replace("independent", "inde\u00adpendent"),
+        TEXT.replace("available", "<https://t.example/s> available"),
+    ],
+)
+def test_nor_in_a_text(variant: str) -> None:
+    assert count_text(variant, TEXT) == 1
+    with pytest.raises(DisclaimerBreach, match="2 times"):
+        require_once(variant + "\n\n" + TEXT, TEXT, channel="c", template="t", form="text")
+
+
+def test_hyphens_and_quotes_of_every_kind_are_the_same() -> None:
+    text, html = render_notice("“Tide” is ours – not the ministry’s; it is self-made and independent.", name="x")
+    for variant in ('"Tide" is ours - not the ministry\'s; it is self\u2011made and independent.', html):
+        assert count_text(variant, text) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,6 +83,43 @@ def test_decoration_does_not_hide_the_notice(variant: str) -> None:
 )
 def test_what_no_reader_sees_does_not_count(hidden: str) -> None:
     assert count_html(hidden, TEXT) == 0
+    require_once(hidden + HTML, TEXT, channel="c", template="t")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        f"<div hidden>{HTML}</div>",
+        f'<div aria-hidden="true">{HTML}</div>',
+        f'<div style="color: red; DISPLAY : none">{HTML}</div>',
+        f'<div style="visibility:hidden"><p>{HTML}</p></div>',
+        f'<div style="font-size:0px">{HTML}</div>',
+        f'<div style="font-size:0">{HTML}</div>',
+        f'<div style="max-height:0;overflow:hidden">{HTML}</div>',
+        f'<div style="position:absolute;left:-9999px">{HTML}</div>',
+        f'<div style="opacity:0">{HTML}</div>',
+        f"<noscript>{HTML}</noscript>",
+        f"<details><summary>More</summary>{HTML}</details>",
+        f"<textarea>{TEXT}</textarea>",
+    ],
+)
+def test_a_notice_that_something_hides_is_neither_the_one_nor_none(hidden: str) -> None:
+    with pytest.raises(DisclaimerBreach, match=r"1 times \(1 of them hidden\)"):
+        require_once(hidden, TEXT, channel="c", template="t")
+    with pytest.raises(DisclaimerBreach, match=r"2 times \(1 of them hidden\)"):
+        require_once(hidden + HTML, TEXT, channel="c", template="t")
+
+
+@pytest.mark.parametrize(
+    "style", ["font-size:0.9rem", "opacity:0.9", "max-height:100px", "margin-left:-200px", "width:05em"]
+)
+def test_ordinary_styles_hide_nothing(style: str) -> None:
+    require_once(f'<div style="{style}">{HTML}</div>', TEXT, channel="c", template="t")
+
+
+def test_what_is_nested_beyond_all_measure_is_stopped() -> None:
+    with pytest.raises(DisclaimerBreach):
+        require_once("<div>" * 5_000 + HTML + "</div>" * 5_000 + HTML, TEXT, channel="c", template="t")
 
 
 def test_the_gate_names_template_and_channel() -> None:

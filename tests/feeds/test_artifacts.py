@@ -1,0 +1,85 @@
+"""Feeds as documents: how large they may grow, and what a change of the notice does to them."""
+
+from __future__ import annotations
+
+import gzip
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from syndication.feeds.artifacts import FEWEST, MAX_BYTES, SHOWN
+from syndication.feeds.disclaimers import count_html
+from syndication.feeds.formats import FORMATS
+from syndication.ledger import notices
+from syndication.ledger.content import Artifact, Entry, Feed
+from syndication.ledger.db import Database
+from syndication.publishing import publish, set_notice
+from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
+
+BASE = "https://n.example"
+
+
+def document(db: Database, name: str = "all", fmt: str = "json") -> bytes:
+    with db.reading() as session:
+        found = session.scalars(
+            select(Artifact).join(Feed, Feed.id == Artifact.feed_id).where(Feed.name == name, Artifact.format == fmt)
+        ).one()
+        return gzip.decompress(found.gzip)
+
+
+def items(db: Database) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = orjson.loads(document(db))["items"]
+    return found
+
+
+def test_no_document_is_larger_than_readers_take(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+    whole = "<p>" + "tide " * 12_000 + "</p>"
+    publish(db, BASE, [new_entry(f"e{n}", body_html=whole) for n in range(SHOWN)])
+    sizes = [len(document(db, "all", fmt)) for fmt in FORMATS]
+    assert max(sizes) <= MAX_BYTES
+    shown = items(db)
+    assert FEWEST < len(shown) < SHOWN
+    assert all("tide tide" in i["content_html"] for i in shown)
+
+
+def test_an_entry_too_long_for_a_feed_is_shown_by_its_beginning(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+    others = [new_entry(f"e{n}") for n in range(FEWEST)]
+    book = new_entry("book", body_html="<p>" + "tide " * 700_000 + "</p>", standfirst="A whole book.")
+    publish(db, BASE, [*others, book])
+    assert max(len(document(db, "all", fmt)) for fmt in FORMATS) <= MAX_BYTES
+    shown = {i["url"].split("/")[-2]: i for i in items(db)}
+    assert "book" in shown
+    assert len(shown) == FEWEST
+    text = shown["book"]["content_html"]
+    assert "A whole book." in text
+    assert f'<a href="{BASE}/series/ferries/book/">Read the whole text of “On book”</a>' in text
+    with db.reading() as session:
+        notice = notices.current(session, 1, "en").text
+    assert [count_html(i["content_html"], notice) for i in shown.values()] == [1] * FEWEST
+    assert "Water" in shown["e4"]["content_html"]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_new_notice_is_in_every_document_and_no_entry_looks_new(
+    db: Database,
+    new_entry: NewEntry,  # noqa: F811
+    publication: int,  # noqa: F811
+    fmt: str,
+) -> None:
+    publish(db, BASE, [new_entry("one"), new_entry("two")])
+    before = document(db, "all", fmt)
+    with db.reading() as session:
+        dates = session.execute(select(Entry.id, Entry.published_at, Entry.updated_at, Entry.seq)).all()
+        old = notices.current(session, publication, "en")
+    version = set_notice(db, BASE, publication, "en", "{{ name }} speaks for {{ name }}, and for nobody else.")
+    assert (version.version, version.fresh) == (2, True)
+    after = document(db, "all", fmt)
+    said = "Tideway Institute speaks for Tideway Institute, and for nobody else."
+    for text in FORMATS[fmt].full_texts(after):
+        assert (count_html(text, said), count_html(text, old.text)) == (1, 0)
+    old_texts, new_texts = FORMATS[fmt].full_texts(before), FORMATS[fmt].full_texts(after)
+    for was, now in zip(old_texts, new_texts, strict=True):  # nothing else moved, not a date, not an id
+        assert now == was.replace(old.html, f'<p lang="en">{said}</p>')
+    with db.reading() as session:
+        assert session.execute(select(Entry.id, Entry.published_at, Entry.updated_at, Entry.seq)).all() == dates
