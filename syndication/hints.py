@@ -40,12 +40,15 @@ class Bell:
                 broker_transport_options={"socket_connect_timeout": 1.0, "socket_timeout": 2.0},
             )
 
-    def __call__(self, name: str, *args: object) -> None:
+    def __call__(self, name: str, *args: object) -> bool:
+        """Whether the broker took it."""
         if self._client is None:
-            return
+            return False
         try:
             self._client.send_task(
                 name, args=args, queue=QUEUES[name], ignore_result=True, retry=False, expires=EXPIRES_SECONDS
             )
         except (KombuError, OSError) as error:
             log.warning("hint not delivered; the sweep will find the work", hint=name, reason=str(error))
+            return False
+        return True

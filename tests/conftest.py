@@ -75,7 +75,13 @@ def db_url(db_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
-    server = make_url(request.getfixturevalue("postgresql"))
+    yield request.getfixturevalue("fresh_postgresql")
+
+
+@pytest.fixture
+def fresh_postgresql(postgresql: str) -> Iterator[str]:
+    """A migrated ledger on PostgreSQL, for a test of many processes."""
+    server = make_url(postgresql)
     name = f"test{next(_numbers)}"
     admin = create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_size=1)
     with admin.connect() as connection:

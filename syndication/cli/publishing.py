@@ -1,7 +1,7 @@
 """`syndicate publish`, `schedule`, `correct`, `withdraw`, `entries`.
 
-`publish` schedules for now, rings and waits for the workers; where none was seen it does the work itself, and also where
-they have not done it in `WAIT_SECONDS` (it then says why they could not).
+`publish` schedules for now, rings and waits for the workers; where none was seen or the bell does not ring it does the work
+itself, and also where they have not done it in `WAIT_SECONDS` (it then says why they could not).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from syndication.cli.output import AsJson, emit, moment, progress, state
 from syndication.errors import BadInput
 from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry
-from syndication.ledger.db import Database, ledger_now, ring_after_commit
+from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import entry_named, the_publication
 from syndication.ledger.operations import Seen
 from syndication.wiring import Wiring
@@ -71,9 +71,8 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
                 publishing.schedule(session, entry, at, mail=mail)
         if drafts:
             sleep(0.11)  # the bell rings when the time has come
-            with wiring.db.transaction() as session:
-                ring_after_commit(session, "publish.publish_due")
-            _wait(wiring.db, [entry.id for entry in drafts], progress)
+            if wiring.db.ring("publish.publish_due"):
+                _wait(wiring.db, [entry.id for entry in drafts], progress)
     try:
         publishing.publish(wiring.db, wiring.base_url, _left(wiring.db, ids), mail=mail, progress=progress)
     except Exception:

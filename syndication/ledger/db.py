@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.errors import NeedsHuman
 
-Ring = Callable[..., None]
+Ring = Callable[..., object]
 _SQLITE_WAIT_MS = 30_000
 
 
