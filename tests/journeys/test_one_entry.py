@@ -6,7 +6,6 @@ Speaks HTTP, documents, mail and time; the outside must look the same each time,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,15 +16,12 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from syndication import publishing, sweeping
-from syndication.digests import control, freezing, issues
-from syndication.feeds.artifacts import render_owed
+from syndication.digests import control
 from syndication.feeds.disclaimers import STANDARD, count_html, count_text, render_notice
 from syndication.intake.importer import import_paths
 from syndication.ledger.content import Publication
 from syndication.ledger.db import Database
 from syndication.ledger.mailings import Issue
-from syndication.mail.sender import DIGESTS, LETTERS, send_due
-from syndication.mail.transport import open_transport
 from syndication.partners import keys
 from syndication.settings import Settings
 from syndication.web.app import create_app
@@ -67,22 +63,10 @@ class World:
             for _ in range(4):
                 sweeping.sweep_all(self.wiring)
             return
-        work = self._work()
         while self.rung:
             name, args = self.rung.pop(0)
             for _ in range(2 if self.hints == "doubled" else 1):
-                work[name](*args)
-
-    def _work(self) -> dict[str, Callable[..., object]]:
-        way = open_transport(self.wiring.settings)
-        return {
-            "publish.publish_due": lambda: publishing.publish_due(self.db, BASE),
-            "publish.render_owed": lambda: render_owed(self.db, BASE),
-            "digests.cut_due": lambda: issues.cut_due(self.db),
-            "digests.freeze": lambda issue_id: freezing.freeze(self.db, issue_id),
-            "mail.send_due": lambda *_: send_due(self.wiring, way, kinds=DIGESTS),
-            "mail.send_transactional": lambda *_: send_due(self.wiring, way, kinds=LETTERS),
-        }
+                sweeping.do(self.wiring, name, *args)
 
     def publish(self, slug: str, title: str) -> None:
         (self.tree / f"boats/{slug}.txt").write_text(
