@@ -34,7 +34,7 @@ test: $(VENV)/.ready-dev ## the whole suite, real servers included
 
 bench: $(VENV)/.ready-dev ## the benchmark tables (NAME=publish for one)
 	scripts/setup bench
-	@for name in $(if $(NAME),$(NAME),publish poll freeze); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
+	@for name in $(if $(NAME),$(NAME),publish poll freeze hub); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
 	$(PY) -m syndication.ledger.migrations.generate
