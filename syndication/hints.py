@@ -17,6 +17,7 @@ QUEUES = {
     "publish.render_owed": "publish",
     "digests.cut_due": "digests",
     "digests.freeze": "digests",
+    "digests.look_through": "maintenance",
     "mail.send_due": "mail",
     "mail.send_transactional": "transactional",
     "push.send": "push",

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     )
     slice_size: int = Field(200, ge=1, le=5_000, description="Deliveries one claim leases.")
     freeze_chunk: int = Field(5_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
+    bundle_after_days: float = Field(
+        30.0, ge=1, description="Sent deliveries of issues finished this long ago are packed into bundles."
+    )
+    keep_deliveries_days: float = Field(
+        730.0, ge=1, description="How long `why` knows who got what; then an issue is its numbers alone."
+    )
     retry_ladder_minutes: str = Field(
         "5,30,120,360,720,1440,2880", description="Minutes between tries of a deferred delivery; used up: failed."
     )

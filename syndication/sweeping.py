@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import publishing
-from syndication.digests import freezing, issues
+from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
 from syndication.feeds import artifacts
 from syndication.ledger import claims
@@ -57,6 +58,16 @@ def _freeze(wiring: Wiring, issue_id: int) -> None:
     freezing.freeze_counted(wiring.db, issue_id, chunk=wiring.settings.freeze_chunk)
 
 
+def _look_through(wiring: Wiring) -> None:
+    settings = wiring.settings
+    bundling.look_through(
+        wiring.db,
+        bundle_after=timedelta(days=settings.bundle_after_days),
+        keep_for=timedelta(days=settings.keep_deliveries_days),
+        seconds=0.6 * settings.task_time_limit_seconds,
+    )
+
+
 OWED: dict[str, Owed] = {
     "mail.send_transactional": _mail(LETTERS),
     "publish.publish_due": Owed(
@@ -69,6 +80,7 @@ OWED: dict[str, Owed] = {
         lambda wiring: issues.cut_due(wiring.db),
     ),
     "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session)], _freeze),
+    "digests.look_through": Owed(lambda session: _when(bundling.anything_to_look_through(session)), _look_through),
     "mail.send_due": _mail(DIGESTS),
     "push.send": Owed(lambda session: _when(push_sender.anything_to_do(session)), push_sender.send_due),
 }

@@ -16,3 +16,9 @@ def cut_due() -> None:
 def freeze(issue_id: int) -> None:
     """One issue, chunk by chunk."""
     do(wiring(), "digests.freeze", issue_id)
+
+
+@app.task(name="digests.look_through")  # type: ignore[untyped-decorator]
+def look_through() -> None:
+    """Issues finished long ago, into bundles and then into numbers."""
+    do(wiring(), "digests.look_through")

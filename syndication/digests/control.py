@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import NotFound
+from syndication.ledger import past
 from syndication.ledger.db import ring_after_commit
 from syndication.ledger.states import DELIVERY_STATES, ISSUE, UNSETTLED, move
 from syndication.ledger.tables import Delivery, Issue
@@ -76,7 +77,9 @@ def settle(session: Session, issue_id: int) -> bool:
 
 
 def counts(session: Session, issue_id: int) -> dict[str, int]:
-    """How many deliveries of the issue stand in each state; every state is there."""
+    """How many deliveries of the issue stand in each state; every state is there. Rows, bundles, and what is numbers now."""
     query = select(Delivery.state, func.count()).where(Delivery.issue_id == issue_id).group_by(Delivery.state)
     found: dict[str, int] = dict(session.execute(query).all())
-    return {state: found.get(state, 0) for state in DELIVERY_STATES}
+    tally = session.scalar(select(Issue.tally).where(Issue.id == issue_id)) or {}
+    found["sent"] = found.get("sent", 0) + past.bundled(session, issue_id)
+    return {state: found.get(state, 0) + tally.get(state, 0) for state in DELIVERY_STATES}

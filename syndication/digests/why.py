@@ -14,6 +14,7 @@ from syndication import clock
 from syndication.content import Record
 from syndication.digests.issues import zone_of
 from syndication.digests.schedule import AT_ONCE, last_slot, next_slot, slot_name
+from syndication.ledger import past
 from syndication.ledger.content import Series
 from syndication.ledger.mailings import Edition
 from syndication.ledger.suppressions import suppressed_among
@@ -86,7 +87,7 @@ class _Inquiry:
         return self._by_delivery(person) or self._by_entry() or self._by_subscription(person)
 
     def _by_delivery(self, person: Subscriber) -> Answer | None:
-        rows = self.session.execute(
+        found_rows = self.session.execute(
             select(Delivery, Issue, Edition, Notice)
             .join(Edition, Edition.id == Delivery.edition_id)
             .join(EditionEntry, EditionEntry.edition_id == Edition.id)
@@ -94,6 +95,11 @@ class _Inquiry:
             .join(Notice, Notice.id == Edition.notice_id)
             .where(Delivery.subscriber_id == person.id, EditionEntry.entry_id == self.entry.id)
         ).all()
+        rows = [(row[0], row[1], row[2], row[3]) for row in found_rows]
+        for _, found in past.got(self.session, [self.entry.id], person.id, person.id):
+            issue, notice = self.session.get(Issue, found.issue_id), self.session.get(Notice, found.edition.notice_id)
+            if issue is not None and notice is not None:
+                rows.append((found.as_delivery(), issue, found.as_edition(), notice))
         if not rows:
             return None
         for delivery, issue, edition, _ in rows:
@@ -117,10 +123,10 @@ class _Inquiry:
                     "lost; it is not sent again unasked.",
                 )
             case "failed" | "suppressed" | "cancelled":
-                past = {"failed": "was refused for good", "suppressed": "was suppressed", "cancelled": "was cancelled"}
+                fate = {"failed": "was refused for good", "suppressed": "was suppressed", "cancelled": "was cancelled"}
                 return self._say(
                     "not",
-                    f"{self.address} did not get {self.title}: the mail of {which} {past[delivery.state]}"
+                    f"{self.address} did not get {self.title}: the mail of {which} {fate[delivery.state]}"
                     f"{_tail(delivery.reply)}.",
                 )
         if delivery.state == "deferred":
@@ -187,6 +193,12 @@ class _Inquiry:
 
     def _by_cursor(self, person: Subscriber, wish: Subscription, cursor: int, what: str) -> Answer:
         number = self.entry.mail_seq or 0
+        if cursor >= number and (forgotten := self._forgotten(number)) is not None:
+            return self._say(
+                "maybe",
+                f"Who got {self.title} is no longer kept: issue {forgotten.id} and others that could have carried it are "
+                "older than SYNDICATION_KEEP_DELIVERIES_DAYS.",
+            )
         if cursor >= number:
             since = f" since {_local(wish.active_at, person)}" if wish.active_at else ""
             return self._say(
@@ -200,6 +212,20 @@ class _Inquiry:
             )
         at = self._when(person, wish)
         return self._say("will", f"{self.address} will get {self.title} {at}, because they follow {what}.")
+
+    def _forgotten(self, number: int) -> Issue | None:
+        """An issue that could have carried the entry and of which numbers alone are kept."""
+        query = select(Issue).where(
+            Issue.publication_id == self.publication.id, Issue.forgotten_at.is_not(None), Issue.upto_seq >= number
+        )
+        issue = self.session.scalars(query.order_by(Issue.id).limit(1)).first()
+        if issue is not None:
+            self._saw(
+                "issue",
+                issue.id,
+                f"{issue.cadence}, slot {issue.slot}, numbers alone since{_on(issue.forgotten_at).removeprefix(' on')}",
+            )
+        return issue
 
     def _when(self, person: Subscriber, wish: Subscription) -> str:
         half = self.session.scalars(

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from syndication.ledger import past
 from syndication.ledger.base import UtcDateTime
 from syndication.ledger.tables import Delivery, EditionEntry, Entry, SeriesStart, Subscriber, Subscription
 
@@ -202,7 +203,10 @@ def already_had(session: Session, entry_ids: Sequence[int], after: int, until: i
             Delivery.state.in_(HAS_IT),
         )
     )
-    return {(person, entry) for person, entry in session.execute(query) if person is not None}
+    had = {(person, entry) for person, entry in session.execute(query) if person is not None}
+    return had | {
+        (found.delivery.subscriber_id, entry) for entry, found in past.got(session, entry_ids, after + 1, until)
+    }
 
 
 def add_deliveries(

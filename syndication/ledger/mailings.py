@@ -39,6 +39,9 @@ class Issue(Base):
     cut_at: Mapped[datetime]
     frozen_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    bundled_at: Mapped[datetime | None]  # its sent deliveries stand in bundles (see `ledger.past`)
+    forgotten_at: Mapped[datetime | None]  # after the retention date `tally` alone is left
+    tally: Mapped[dict[str, Any] | None]  # state → deliveries that are neither rows nor bundled any more
 
 
 class Edition(Base):

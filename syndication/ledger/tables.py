@@ -18,9 +18,11 @@ from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.operations import Attempt, Chair, Fact, Seen
 from syndication.ledger.partners import Partner, Pull
+from syndication.ledger.past import Bundle, IssueEntry
 
 __all__ = [
-    "Artifact", "Attempt", "Base", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry", "Entry", "Fact", "Feed",
-    "FormerHandle", "HubSubscription", "HubTopic", "Issue", "Lease", "Letter", "Media", "MediaUse", "Notice", "Partner",
-    "Publication", "Pull", "Push", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
+    "Artifact", "Attempt", "Base", "Bundle", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry",
+    "Entry", "Fact", "Feed", "FormerHandle", "HubSubscription", "HubTopic", "Issue", "IssueEntry", "Lease", "Letter",
+    "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Revision", "Seen", "Series",
+    "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication.errors import NotFound
+from syndication.ledger import past
 from syndication.ledger.content import Entry, Publication, Revision
-from syndication.ledger.mailings import Delivery, Edition
+from syndication.ledger.mailings import Delivery, Edition, Issue
 from syndication.mail.blocks import EntryText, Render, compile_block
 from syndication.mail.edition import browser_page
 from syndication.mail.loading import source_of, text_of
@@ -21,13 +22,21 @@ from syndication.mail.words import words_for
 
 def page_of(session: Session, render: Render, base_url: str, delivery_id: int) -> str:
     """The HTML of a delivery's edition, the notice once. NotFound where there is none."""
-    delivery = session.get(Delivery, delivery_id)
-    edition = session.get(Edition, delivery.edition_id) if delivery is not None and delivery.edition_id else None
-    if edition is None or delivery is None:
+    edition = _edition_of(session, delivery_id)
+    if edition is None:
         raise NotFound("this mail is no longer kept;", remedy="see the publication's own pages.")
     source, _ = source_of(session, edition, base_url)
-    texts = _texts_today(session, edition, session.get_one(Publication, delivery.publication_id), base_url)
+    issue = session.get_one(Issue, edition.issue_id)
+    texts = _texts_today(session, edition, session.get_one(Publication, issue.publication_id), base_url)
     return browser_page(render, source, [compile_block(render, text) for text in texts])
+
+
+def _edition_of(session: Session, delivery_id: int) -> Edition | None:
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is not None:
+        return session.get(Edition, delivery.edition_id) if delivery.edition_id else None
+    found = past.find(session, delivery_id)
+    return found.as_edition() if found else None
 
 
 def _texts_today(session: Session, edition: Edition, publication: Publication, base_url: str) -> list[EntryText]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syndication.errors import BadInput, Conflict, NotFound
+from syndication.ledger import past
 from syndication.ledger.audience import Subscriber
-from syndication.ledger.content import Entry, Publication, Revision
+from syndication.ledger.content import Entry, Revision
 from syndication.ledger.db import ledger_now, ring_after_commit
+from syndication.ledger.lookup import the_publication
 from syndication.ledger.mailings import Delivery, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.states import DELIVERY, DELIVERY_STATES, ISSUE, move
 from syndication.mail import headers
@@ -46,23 +49,53 @@ def listing(
         folded = domain.lower().lstrip("@")
         of_letter = Letter.address.endswith(f"@{folded}", autoescape=True)
         query = query.where(or_(Subscriber.domain == folded, of_letter))
-    return [_row(delivery, address) for delivery, address in session.execute(query)]
+    rows = [_row(delivery, address) for delivery, address in session.execute(query)]
+    if issue is not None and state in {None, "sent"} and len(rows) < limit:
+        rows += _bundled(session, issue, domain, limit - len(rows))
+    return rows
+
+
+def _bundled(session: Session, issue: int, domain: str | None, limit: int) -> list[dict[str, Any]]:
+    """Deliveries of an issue that was bundled long ago (see `ledger.past`)."""
+    found: list[dict[str, Any]] = []
+    all_of_it = past.of_issue(session, issue)
+    while some := list(islice(all_of_it, 500)):
+        ids = [one.delivery.subscriber_id for one in some]
+        people = {
+            id_: (address, of)
+            for id_, address, of in session.execute(
+                select(Subscriber.id, Subscriber.address, Subscriber.domain).where(Subscriber.id.in_(ids))
+            )
+        }
+        for one in some:
+            address, of = people.get(one.delivery.subscriber_id, ("(erased)", ""))
+            if domain is None or of == domain.lower().lstrip("@"):
+                found.append(_row(one.as_delivery(), address))
+                if len(found) == limit:
+                    return found
+    return found
 
 
 def explain(session: Session, delivery_id: int) -> dict[str, Any]:
     """One delivery with a sentence on how it stands, its entries and its Message-ID. NotFound names the way to list."""
     found = session.execute(_joined().where(Delivery.id == delivery_id)).first()
-    if found is None:
+    bundled = past.find(session, delivery_id) if found is None else None
+    if found is not None:
+        delivery, address = found
+    elif bundled is not None:
+        delivery = bundled.as_delivery()
+        person = session.get(Subscriber, bundled.delivery.subscriber_id)
+        address = person.address if person else "(erased)"
+    else:
         raise NotFound(f"there is no delivery {delivery_id};", remedy="see `syndicate deliveries list`.")
-    delivery, address = found
-    publication = session.get_one(Publication, delivery.publication_id)
+    publication = the_publication(session)
     lease = session.get(Lease, delivery.lease_id) if delivery.lease_id else None
     domain = headers.parsed_mailbox(publication.mail_from)[1].rpartition("@")[2]
+    revisions = select(EditionEntry.revision_id).where(EditionEntry.edition_id == delivery.edition_id)
     entries = session.execute(
         select(Entry.slug, Revision.title, Revision.number)
-        .join(EditionEntry, EditionEntry.entry_id == Entry.id)
-        .join(Revision, Revision.id == EditionEntry.revision_id)
-        .where(EditionEntry.edition_id == delivery.edition_id)
+        .join(Revision, Revision.entry_id == Entry.id)
+        .where(Revision.id.in_(bundled.as_edition().revisions if bundled else revisions))
         .order_by(Entry.id)
     ).all()
     sentence = _SAYS[delivery.state].format(

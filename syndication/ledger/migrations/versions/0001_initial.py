@@ -126,6 +126,9 @@ def upgrade() -> None:
         sa.Column("cut_at", UtcDateTime(), nullable=False),
         sa.Column("frozen_at", UtcDateTime(), nullable=True),
         sa.Column("done_at", UtcDateTime(), nullable=True),
+        sa.Column("bundled_at", UtcDateTime(), nullable=True),
+        sa.Column("forgotten_at", UtcDateTime(), nullable=True),
+        sa.Column("tally", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_issue_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),
         sa.UniqueConstraint("publication_id", "cadence", "slot", name=op.f("uq_issue_publication_id_cadence_slot")),
@@ -206,6 +209,21 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_artifact_feed_id")),
         sa.PrimaryKeyConstraint("feed_id", "format", name=op.f("pk_artifact")),
     )
+    op.create_table(
+        "bundle",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first_delivery", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("last_delivery", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first_subscriber", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("last_subscriber", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_bundle_issue_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bundle")),
+    )
+    op.create_index("ix_bundle_first", "bundle", ["first_delivery"], unique=False)
+    op.create_index("ix_bundle_issue", "bundle", ["issue_id", "first_subscriber"], unique=False)
     op.create_table(
         "consent",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -408,6 +426,15 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'active'"),
     )
+    op.create_table(
+        "issue_entry",
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_issue_entry_entry_id")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_issue_entry_issue_id")),
+        sa.PrimaryKeyConstraint("entry_id", "issue_id", name=op.f("pk_issue_entry")),
+    )
+    op.create_index(op.f("ix_issue_entry_issue_id"), "issue_entry", ["issue_id"], unique=False)
     op.create_table(
         "pull",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
