@@ -34,7 +34,10 @@ def parse(text: str) -> Address:
         raise BadInput("the e-mail address is too long;", where="email", remedy="write one such as anna@example.org.")
     try:
         # test_environment: the reserved name .test is a real domain to those who try the service out.
-        found = validate_email(text, check_deliverability=False, test_environment=True)
+        found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
+        if unicodedata.normalize("NFKC", found.local_part) != found.local_part:
+            # A letter of another width or shape looks like its plain twin and is another mailbox's.
+            raise EmailNotValidError("it has letters of another width or shape before the @-sign.")
     except EmailNotValidError as error:
         raise BadInput(
             f"{text[:80]!r} is no e-mail address ({str(error).rstrip('.')});",
@@ -42,8 +45,7 @@ def parse(text: str) -> Address:
             remedy="write one such as anna@example.org.",
         ) from error
     domain = found.ascii_domain.lower()
-    local = unicodedata.normalize("NFKC", found.local_part).casefold()
-    return Address(written=found.normalized, key=f"{local}@{domain}", domain=domain)
+    return Address(written=found.normalized, key=f"{found.local_part.lower()}@{domain}", domain=domain)
 
 
 def key_of(text: str) -> str:
@@ -51,4 +53,11 @@ def key_of(text: str) -> str:
     try:
         return parse(text).key
     except BadInput:
-        return unicodedata.normalize("NFKC", text.strip()).casefold()
+        return unicodedata.normalize("NFKC", text.strip()).lower()
+
+
+def mailbox_of(address: Address) -> str:
+    """What the variants of an address have in common where providers ignore dots and what follows a plus sign. Good for
+    counting only: to others these are different people."""
+    local = address.key.rpartition("@")[0].partition("+")[0].replace(".", "")
+    return f"{local}@{address.domain}"

@@ -1,8 +1,9 @@
 """Ask, confirm, change: how a person comes to follow something (double opt-in).
 
 Guarantees: asking has the same outcome to the asker whether the address is known or not; asking never changes an active
-person; at most one confirmation mail a day goes to an address; what was asked for counts only once it is confirmed from
-the mailbox; a confirmation works once and not after its person has left; each act leaves a `Consent` row as evidence.
+person; at most one confirmation mail a day goes to an address, and none for a week after its owner said that they had not
+asked; what was asked for counts only once it is confirmed from the mailbox; a confirmation works once and not after its
+person has left; each act leaves a `Consent` row as evidence.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ from syndication.audience.following import Held, begin, end, held, is_active, no
 from syndication.audience.handles import new_handle
 from syndication.audience.leaving import barred, lift, suppression
 from syndication.audience.wishes import EVERYTHING, Evidence, Form, Wanted, language_named, understand, zone_named
-from syndication.errors import BadInput, Conflict, NotFound
-from syndication.ledger.db import ring_after_commit
+from syndication.errors import Conflict, NotFound
+from syndication.ledger import letters
 from syndication.ledger.states import SUBSCRIPTION, move
 from syndication.ledger.tables import Consent, Delivery, Letter, Publication, Series, Subscriber, Subscription
 
+
+class Left(Conflict):
+    """Their person left after they asked for what the link confirms."""
+
+
+class Barred(Conflict):
+    """The address bounced, its owner complained, or the publisher said that no mail goes there."""
+
+
 BETWEEN_CONFIRMATIONS = timedelta(days=1)
+REST_AFTER_DECLINING = timedelta(days=7)
 LETTER = "confirm"
 
 
@@ -41,11 +52,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A confirmation link, read: the person and what pressing the button begins. `done`: it was pressed before."""
+    """A confirmation link, read: the person and what pressing the button begins. `done`: it was pressed before;
+    `declined`: the mailbox's owner said that they had not asked, and may still think better of it."""
 
     subscriber: Subscriber
     wishes: tuple[Wish, ...]
     done: bool
+    declined: bool
 
 
 def ask(session: Session, publication: Publication, form: Form, evidence: Evidence) -> Wanted:
@@ -60,38 +73,44 @@ def ask(session: Session, publication: Publication, form: Form, evidence: Eviden
         _write_down(session, person, rows, wanted, now)
     if _confirmation_since(session, person.id, now - BETWEEN_CONFIRMATIONS):
         return wanted
+    if _did(session, person.id, "declined", now - REST_AFTER_DECLINING):
+        return wanted
     titles = _titles(session, wanted.scopes)
     context = {
-        "confirm": person.id,
-        "wishes": [[scope, wanted.cadence, now.isoformat()] for scope in wanted.scopes],
+        "confirm": [[scope, wanted.cadence] for scope in wanted.scopes],
+        "asked_at": now.isoformat(),
         "series": [titles[scope] for scope in wanted.scopes if scope != EVERYTHING],
         "cadence": wanted.cadence,
     }
-    _post(session, person, wanted.language, context, now)
+    letters.post(
+        session,
+        publication_id=publication.id,
+        subscriber_id=person.id,
+        address=person.address,
+        language=wanted.language,
+        template=LETTER,
+        context=context,
+    )
     detail = {"scopes": list(wanted.scopes), "cadence": wanted.cadence, "timezone": wanted.timezone}
     note(session, person, "asked", detail | {"language": wanted.language}, evidence, now)
     return wanted
 
 
-def opened(session: Session, payload: Mapping[str, Any]) -> Confirmation:
-    """What a confirmation link stands for; changes nothing. Raises NotFound, or Conflict where its person left since."""
-    person = session.get(Subscriber, int(payload["s"]))
-    if person is None:
-        raise NotFound("whoever asked for this is no longer on record;", remedy="subscribe again, if you like.")
+def opened(session: Session, letter_id: int) -> Confirmation:
+    """What a confirmation link stands for; changes nothing. `letter_id` is what a token of purpose "confirm" says: the
+    delivery of the letter that had the link. Raises NotFound, Left or Barred."""
+    person, asked = _asked_in(session, letter_id)
     rows = {
         row.scope: row for row in session.scalars(select(Subscription).where(Subscription.subscriber_id == person.id))
     }
-    return _read(session, person, rows, payload)
+    return _read(session, person, rows, asked)
 
 
-def confirm(session: Session, payload: Mapping[str, Any], evidence: Evidence) -> Confirmation:
-    """Begins what was asked for. `payload` is {"s": subscriber id, "w": [[scope, cadence, asked at], …]} of a token of
-    purpose "confirm". A second time it changes nothing. Raises as `opened`."""
-    person = session.get(Subscriber, int(payload["s"]))
-    if person is None:
-        return opened(session, payload)
+def confirm(session: Session, letter_id: int, evidence: Evidence) -> Confirmation:
+    """Begins what was asked for. A second time it changes nothing. Raises as `opened`."""
+    person, asked = _asked_in(session, letter_id)
     rows = held(session, person.id)
-    found = _read(session, person, rows, payload)
+    found = _read(session, person, rows, asked)
     if found.done:
         return found
     now = clock.now()
@@ -104,15 +123,15 @@ def confirm(session: Session, payload: Mapping[str, Any], evidence: Evidence) ->
     return found
 
 
-def decline(session: Session, payload: Mapping[str, Any], evidence: Evidence) -> None:
-    """The mailbox's owner did not ask: what waits for a confirmation ends. An active person stays as they are."""
-    person = opened(session, payload).subscriber
+def decline(session: Session, letter_id: int, evidence: Evidence) -> None:
+    """The mailbox's owner did not ask: what waits for a confirmation ends, and for a week nothing is asked of them again.
+    An active person stays as they are. The link still works, should they think better of it."""
+    person = opened(session, letter_id).subscriber
     now = clock.now()
     waiting = [row for row in held(session, person.id).values() if row.state == "asked"]
     for row in waiting:
         end(row, "declined", now)
-    if waiting:
-        note(session, person, "ended", {"scopes": [row.scope for row in waiting], "reason": "declined"}, evidence, now)
+    note(session, person, "declined", {"scopes": [row.scope for row in waiting]}, evidence, now)
 
 
 def change(
@@ -181,7 +200,7 @@ def make_person(session: Session, publication: Publication, wanted: Wanted, now:
 
 def _write_down(session: Session, person: Subscriber, rows: Held, wanted: Wanted, now: datetime) -> None:
     """The newest request replaces earlier ones that nobody confirmed."""
-    person.timezone, person.language = wanted.timezone, wanted.language
+    person.address, person.timezone, person.language = wanted.address.written, wanted.timezone, wanted.language
     for scope, row in list(rows.items()):
         if row.state == "asked" and scope not in wanted.scopes:
             if row.active_at is None:
@@ -201,19 +220,6 @@ def _write_down(session: Session, person: Subscriber, rows: Held, wanted: Wanted
     session.flush()
 
 
-def _post(session: Session, person: Subscriber, language: str, context: dict[str, Any], now: datetime) -> None:
-    delivery = Delivery(
-        publication_id=person.publication_id, subscriber_id=person.id, kind="transactional", priority=0,
-        state="pending", due_at=now, created_at=now,
-    )  # fmt: skip
-    session.add(delivery)
-    session.flush()
-    session.add(
-        Letter(delivery_id=delivery.id, template=LETTER, address=person.address, language=language, context=context)
-    )
-    ring_after_commit(session, "mail.send_transactional")
-
-
 def _confirmation_since(session: Session, subscriber_id: int, since: datetime) -> bool:
     query = (
         select(Delivery.id)
@@ -224,39 +230,42 @@ def _confirmation_since(session: Session, subscriber_id: int, since: datetime) -
     return session.execute(query).first() is not None
 
 
-def _read(session: Session, person: Subscriber, rows: Held, payload: Mapping[str, Any]) -> Confirmation:
-    if barred(session, person.publication_id, person.address_key):
-        raise Conflict("no mail goes to this address any more;", remedy="write to the publisher.")
-    named = _named(payload)
-    waiting = {row.scope: row.cadence for row in rows.values() if row.state == "asked"}
-    asked_at = min((at for _, _, at in named), default=None)
-    left = suppression(session, person.publication_id, person.address_key)
-    if waiting and not is_active(rows):
-        chosen = waiting  # the newest request; the link may be of an earlier one that day
-    else:
-        if left is not None and asked_at is not None and left.at >= asked_at:
-            raise Conflict("you left after this was asked for;", remedy="subscribe again, if you like.")
-        chosen = {scope: cadence for scope, cadence, _ in named}
-    titles = _titles(session, chosen)
-    wishes = tuple(Wish(scope, cadence, titles.get(scope, "")) for scope, cadence in chosen.items())
-    done = chosen is not waiting and (asked_at is None or _acted_since(session, person.id, asked_at))
-    return Confirmation(person, tuple(w for w in wishes if w.scope == EVERYTHING or w.title), done)
-
-
-def _named(payload: Mapping[str, Any]) -> list[tuple[int, str, datetime]]:
-    try:
-        return [(int(scope), str(cadence), datetime.fromisoformat(at)) for scope, cadence, at in payload.get("w") or ()]
-    except (TypeError, ValueError) as error:
-        raise BadInput("this link is of another version;", remedy="subscribe again.") from error
-
-
-def _acted_since(session: Session, subscriber_id: int, since: datetime) -> bool:
-    """Whether the person confirmed or changed anything after that; then a link of that time has done its work."""
-    query = select(Consent.id).where(
-        Consent.subscriber_id == subscriber_id,
-        Consent.act.in_(("confirmed", "changed", "ended")),
-        Consent.at >= since,
+def _asked_in(session: Session, letter_id: int) -> tuple[Subscriber, Mapping[str, Any]]:
+    """Who a letter went to, and what was asked for: `confirm` [[scope, cadence], …] and `asked_at`."""
+    query = (
+        select(Subscriber, Letter.context)
+        .join(Delivery, Delivery.subscriber_id == Subscriber.id)
+        .join(Letter, Letter.delivery_id == Delivery.id)
+        .where(Delivery.id == letter_id, Letter.template == LETTER)
     )
+    found = session.execute(query).first()
+    if found is None:
+        raise NotFound("whoever asked for this is no longer on record;", remedy="subscribe again, if you like.")
+    return found[0], found[1]
+
+
+def _read(session: Session, person: Subscriber, rows: Held, asked: Mapping[str, Any]) -> Confirmation:
+    if barred(session, person.publication_id, person.address_key):
+        raise Barred("no mail goes to this address any more;", remedy="write to the publisher.")
+    asked_at = datetime.fromisoformat(asked["asked_at"])
+    waiting = {row.scope: row.cadence for row in rows.values() if row.state == "asked"}
+    newest = bool(waiting) and not is_active(rows)  # the link may be of an earlier request that day
+    left = suppression(session, person.publication_id, person.address_key)
+    if not newest and left is not None and left.at >= asked_at:
+        raise Left("you left after this was asked for;", remedy="subscribe again, if you like.")
+    chosen = waiting if newest else {int(scope): str(cadence) for scope, cadence in asked["confirm"]}
+    titles = _titles(session, chosen)
+    wishes = (Wish(scope, cadence, titles.get(scope, "")) for scope, cadence in chosen.items())
+    return Confirmation(
+        person,
+        tuple(wish for wish in wishes if wish.scope == EVERYTHING or wish.title),
+        done=not newest and _did(session, person.id, "confirmed", asked_at),
+        declined=not newest and _did(session, person.id, "declined", asked_at),
+    )
+
+
+def _did(session: Session, subscriber_id: int, act: str, since: datetime) -> bool:
+    query = select(Consent.id).where(Consent.subscriber_id == subscriber_id, Consent.act == act, Consent.at >= since)
     return session.execute(query.limit(1)).first() is not None
 
 

@@ -7,6 +7,7 @@ the service understands; what was left out has the publication's default.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ DEFAULT_CADENCE: Final = "daily"
 EVERYTHING: Final = 0  # the scope of `all`; every other scope is a series id
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _LONGEST_NAME = 200
+_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,14 @@ def understand(session: Session, publication: Publication, form: Form) -> Wanted
         cadence=cadence_named(form.cadence or DEFAULT_CADENCE),
         timezone=zone_named(form.timezone or publication.timezone),
         language=language_named(form.language or publication.language),
-        name=" ".join(form.name.split())[:_LONGEST_NAME],
+        name=plain_name(form.name),
     )
+
+
+def plain_name(text: str) -> str:
+    """A name on one line, without what controls how text is shown; joiners stay, since names need them."""
+    shown = (c for c in " ".join(text.split()) if c in _JOINERS or unicodedata.category(c)[0] != "C")
+    return "".join(shown)[:_LONGEST_NAME]
 
 
 def scopes_named(session: Session, publication: Publication, names: Iterable[str]) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ def list_(
     """People and what they follow, the newest first."""
     from sqlalchemy import select
 
+    from syndication.audience.records import record_of
     from syndication.ledger.tables import Subscriber
 
     with state().db.reading() as session:
@@ -32,7 +33,7 @@ def list_(
             query = query.where(Subscriber.address.contains(search, autoescape=True))
         rows = []
         for person in session.scalars(query):
-            record = _record(session, person)
+            record = record_of(session, person)
             active = [f"{s['series']} {s['cadence']}" for s in record["subscriptions"] if s["state"] == "active"]
             rows.append({**{k: record[k] for k in ("address", "name", "language", "timezone")}, "following": active})
     emit(rows, as_json, columns=COLUMNS)
@@ -41,8 +42,10 @@ def list_(
 @app.command()
 def show(address: str, as_json: AsJson = False) -> None:
     """One person: consent and subscriptions as they are stored."""
+    from syndication.audience.records import record_of
+
     with state().db.reading() as session:
-        record = _record(session, _person(session, address))
+        record = record_of(session, _person(session, address))
     if as_json:
         emit(record, True)
         return
@@ -122,38 +125,3 @@ def _person(session: Any, address: str) -> Any:
     if found is None:
         raise NotFound(f"nobody here has the address {address!r};", remedy="see `syndicate subscribers list`.")
     return found
-
-
-def _record(session: Any, person: Any) -> dict[str, Any]:
-    from sqlalchemy import select
-
-    from syndication.audience.leaving import suppression
-    from syndication.ledger.tables import Consent, Series, Subscription
-
-    barred = suppression(session, person.publication_id, person.address_key)
-    wishes = session.execute(
-        select(Subscription, Series.slug)
-        .outerjoin(Series, Series.id == Subscription.series_id)
-        .where(Subscription.subscriber_id == person.id)
-        .order_by(Subscription.scope)
-    )
-    consent = session.scalars(select(Consent).where(Consent.subscriber_id == person.id).order_by(Consent.id))
-    return {
-        "address": person.address,
-        "name": person.name,
-        "language": person.language,
-        "timezone": person.timezone,
-        "demo": person.demo,
-        "created_at": person.created_at,
-        "suppressed": barred.reason if barred else None,
-        "subscriptions": [
-            {
-                "series": slug or "all", "cadence": s.cadence, "state": s.state, "cursor": s.cursor,
-                "asked_at": s.asked_at, "active_at": s.active_at, "ended_at": s.ended_at, "reason": s.ended_reason,
-            }
-            for s, slug in wishes
-        ],
-        "consent": [
-            {"act": c.act, "at": c.at, "ip": c.ip, "user_agent": c.user_agent, "detail": c.detail} for c in consent
-        ],
-    }  # fmt: skip

@@ -79,7 +79,7 @@ class Consent(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id", ondelete="CASCADE"), index=True)
-    act: Mapped[str] = mapped_column(String(20))  # asked | confirmed | changed | ended | imported
+    act: Mapped[str] = mapped_column(String(20))  # asked | confirmed | declined | changed | ended | imported
     detail: Mapped[dict[str, Any]]
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(Text, default="")

@@ -240,7 +240,13 @@ class _Slice:
             letter = passed.letters[row.id]
             notice = self.notices[row.publication_id, letter.language]
             compiled = compile_letter(
-                self.wiring.renderer.render, self.wiring.signer, publication, notice, letter, self.wiring.base_url
+                self.wiring.renderer.render,
+                self.wiring.signer,
+                publication,
+                notice,
+                letter,
+                self.wiring.base_url,
+                link_hours=self.wiring.settings.consent_token_hours,
             )
             name, address = "", letter.address
         else:

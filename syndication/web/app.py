@@ -26,6 +26,7 @@ NOUNS = (
     "hub",
     "issues",
     "subscriptions",
+    "preferences",
     "partners",
     "outbox",
     "workbench",

@@ -1,35 +1,44 @@
-"""Who visits and what they send: the address behind trusted proxies, a limit on asking, forms of bounded size."""
+"""Who visits and what they send: the address behind trusted proxies, forms of bounded size, and the pages that answer them.
+
+These pages are about a person, so they are kept by nobody, indexed by nobody, framed by nobody, and tell no other site where
+the visitor came from.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from limits import parse_many
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-LONGEST_FORM = 64_000
+from syndication.audience.wishes import Evidence
+from syndication.audience.words import Words
+from syndication.feeds.view import direction
+from syndication.web.pages import CSP, render
+from syndication.wiring import Wiring
+
+LONGEST_FORM: Final = 64_000
+_LONGEST_NUMBER: Final = 18  # digits of a row's id
 Act = Callable[[Request, FormData | None], Response]
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": CSP.replace("frame-ancestors 'self'", "frame-ancestors 'none'"),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
 
 
-class Limit:
-    """`rates` as in "20/minute;300/hour", for each visitor's address. Each web process counts for itself."""
-
-    def __init__(self, rates: str) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._rates = parse_many(rates)
-
-    def admits(self, ip: str) -> bool:
-        """Counts the visit in every window; False where one is full."""
-        counted = [self._limiter.hit(rate, _network(ip)) for rate in self._rates]
-        return all(counted)
+def page(wiring: Wiring, words: Words, name: str, heading: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page of templates/web/subscription; `error` and `text` are sentences that may be missing."""
+    shown = {"error": "", "text": "", "again": False, **context, "words": words, "heading": heading}
+    shown |= {"language": words.language, "direction": direction(words.language)}
+    return HTMLResponse(render(wiring, f"web/subscription/{name}", **shown), status)
 
 
 def client_address(request: Request, trusted: str) -> str:
@@ -42,31 +51,39 @@ def client_address(request: Request, trusted: str) -> str:
     return address
 
 
+def evidence_of(wiring: Wiring, request: Request, via: str) -> Evidence:
+    ip = client_address(request, wiring.settings.trusted_proxies)
+    return Evidence(ip=ip, user_agent=request.headers.get("user-agent", ""), via=via)
+
+
 def form_endpoint(act: Act) -> Callable[[Request], Any]:
     """An endpoint that runs `act(request, form)` in a thread; `form` is None unless this is a POST."""
 
     async def endpoint(request: Request) -> Response:
-        form = None
-        if request.method == "POST":
-            size = 0
-            chunks = []
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > LONGEST_FORM:
-                    return PlainTextResponse("The form is too large.", 413)
-                chunks.append(chunk)
-            request._body = b"".join(chunks)  # Starlette parses a form from here once the stream is used up
-            try:
-                form = await request.form()
-            except HTTPException:
-                form = FormData()
-        response = await run_in_threadpool(act, request, form)
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Robots-Tag"] = "noindex"
+        response = await _answer(act, request)
+        for name, value in HEADERS.items():
+            response.headers[name] = value
         return response
 
     return endpoint
+
+
+async def _answer(act: Act, request: Request) -> Response:
+    form = None
+    if request.method == "POST":
+        size = 0
+        chunks = []
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > LONGEST_FORM:
+                return PlainTextResponse("The form is too large.", 413)
+            chunks.append(chunk)
+        request._body = b"".join(chunks)  # Starlette parses a form from here once the stream is used up
+        try:
+            form = await request.form()
+        except HTTPException:
+            form = FormData()
+    return await run_in_threadpool(act, request, form)
 
 
 def text(form: FormData, name: str) -> str:
@@ -74,14 +91,6 @@ def text(form: FormData, name: str) -> str:
     return "" if isinstance(value, UploadFile) else value.strip()
 
 
-def numbers(form: FormData, name: str) -> list[int]:
-    return [int(v) for v in form.getlist(name) if isinstance(v, str) and v.isascii() and v.isdigit()]
-
-
-def _network(ip: str) -> str:
-    """Whom a limit counts: one IPv4 address, or the /64 that one IPv6 household has."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ip
-    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if address.version == 6 else ip
+def number(value: str) -> int | None:
+    """The id that a field names; None for what is none."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= _LONGEST_NUMBER else None

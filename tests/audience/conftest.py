@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
+from starlette.testclient import TestClient
 
 from syndication import clock
 from syndication.audience import leaving, subscribing
+from syndication.audience.handles import handle_token
 from syndication.audience.wishes import Evidence, Form
+from syndication.feeds.disclaimers import STANDARD
 from syndication.ledger.content import Publication, Series
 from syndication.ledger.db import Database
 from syndication.ledger.tables import Letter, Subscriber
+from syndication.publishing import add_notice
+from syndication.settings import Settings
+from syndication.web.app import create_app
+from syndication.wiring import Wiring
 
 
 class Town:
@@ -24,13 +33,19 @@ class Town:
             form = Form(email=email, series=series or ("all",), cadence=cadence, **more)
             subscribing.ask(session, session.get_one(Publication, 1), form, Evidence(ip="192.0.2.1"))
 
-    def payload(self) -> dict[str, object]:
-        context = self.rows(Letter)[-1].context
-        return {"s": context["confirm"], "w": context["wishes"]}
+    def letter(self) -> int:
+        return self.rows(Letter)[-1].delivery_id
 
-    def confirm(self, payload: dict[str, object] | None = None) -> bool:
+    def confirm(self, letter_id: int | None = None) -> bool:
         with self.db.transaction() as session:
-            return not subscribing.confirm(session, payload or self.payload(), Evidence(ip="192.0.2.2")).done
+            return not subscribing.confirm(session, letter_id or self.letter(), Evidence(ip="192.0.2.2")).done
+
+    def decline(self, letter_id: int | None = None) -> None:
+        with self.db.transaction() as session:
+            subscribing.decline(session, letter_id or self.letter(), Evidence())
+
+    def handle(self, email: str = "anna@example.org") -> str:
+        return handle_token(self.person(email).handle)
 
     def join(self, email: str = "anna@example.org", *series: str, cadence: str = "daily") -> None:
         self.ask(email, *series, cadence=cadence)
@@ -74,4 +89,29 @@ def town(db: Database) -> Town:
         for slug in ("ferries", "floods", "fog"):
             session.add(Series(publication_id=publication.id, slug=slug, title=slug.title(), created_at=clock.now()))
             session.flush()
+        for language in ("en", "de"):
+            add_notice(session, publication, language, STANDARD[language])
     return Town(db)
+
+
+@pytest.fixture
+def wiring(town: Town, tmp_path: Path) -> Wiring:
+    settings = Settings(data_dir=tmp_path, database_url=town.db.url, secret_keys="k" * 32, trusted_proxies="testclient")
+    return Wiring(settings=settings, base_url="http://testserver", broker_url="")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the answer that hides how much work there was."""
+    monkeypatch.setattr("syndication.web.subscriptions.ANSWER_AFTER_SECONDS", 0.0)
+
+
+@pytest.fixture
+def browser(wiring: Wiring) -> TestClient:
+    return TestClient(create_app(wiring), follow_redirects=False, headers={"accept-language": "en"})
+
+
+@pytest.fixture
+def scanner(wiring: Wiring) -> TestClient:
+    """Another machine: no cookie of the subscribing browser."""
+    return TestClient(create_app(wiring), follow_redirects=False)

@@ -58,7 +58,7 @@ def test_a_link_works_once(town) -> None:
 
 def test_who_left_comes_back_only_by_confirming_anew(town) -> None:
     town.join()
-    old = town.payload()
+    old = town.letter()
     town.leave()
     town.published(30)
     with pytest.raises(Conflict):
@@ -83,7 +83,7 @@ def test_an_address_that_complained_hears_nothing_more(town) -> None:
 
 def test_an_erased_number_is_nobody_elses(town) -> None:
     town.ask("anna@example.org")
-    old = town.payload()
+    old = town.letter()
     town.erase("anna@example.org")
     town.ask("bo@example.org")
     with pytest.raises(NotFound):

@@ -20,10 +20,10 @@ from syndication.ledger import claims, notices
 from syndication.ledger.audience import Subscription
 from syndication.ledger.claims import Outcome
 from syndication.ledger.content import Entry, Publication, Revision, Series
+from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue
 from syndication.mail import journal
 from syndication.mail.edition import parts_of
-from syndication.mail.letters import post
 from syndication.mail.maildir import Maildir
 from syndication.mail.sender import journals_dir, recover, send_due
 from syndication.mail.smtp import Relay
@@ -67,7 +67,7 @@ def test_letters_overtake_digests_and_carry_a_signed_link(wiring: Wiring, relay:
     with wiring.db.transaction() as session:
         post(
             session, publication_id=session.scalars(select(Publication.id)).one(), subscriber_id=1, address="new@example.org",
-            language="en", template="confirm", context={"confirm": 1, "wishes": [7]},
+            language="en", template="confirm", context={"confirm": [[0, "daily"]], "cadence": "daily"},
         )  # fmt: skip
     through(wiring, relay)
     recipient, data = relay.received[0]
@@ -80,7 +80,7 @@ def test_letters_overtake_digests_and_carry_a_signed_link(wiring: Wiring, relay:
         notice = notices.current(session, 1, "en").text
     assert (count_text(text, notice), count_html(html, notice)) == (1, 1)
     token = text.split("/confirm/")[1].split()[0]
-    assert wiring.signer.read("confirm", token) == {"s": 1, "w": [7]}
+    assert wiring.signer.read("confirm", token) == 4, "it names the letter"
 
 
 @pytest.mark.parametrize(
