@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute, Route
 
 from syndication.errors import BadInput, NotFound
 from syndication.push.hub import Asked, ask
-from syndication.web.visitors import Limit, client_address, form_endpoint, text
+from syndication.web.limits import Limit, visitor
+from syndication.web.visitors import client_address, form_endpoint, text
 from syndication.wiring import Wiring
 
 DAY = 86_400
@@ -21,7 +22,7 @@ _RATES = "120/minute;2000/hour"  # an aggregator that follows every series of a 
 
 
 def routes(wiring: Wiring) -> list[BaseRoute]:
-    limit = Limit(_RATES)
+    limit = Limit("hub", _RATES, wiring.broker_url)
     settings = wiring.settings
 
     def hub(request: Request, form: FormData | None) -> Response:
@@ -29,7 +30,7 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
             return PlainTextResponse(
                 "This is a WebSub hub. Subscribe with a POST of hub.mode, hub.topic and hub.callback.\n"
             )
-        if not limit.admits(client_address(request, settings.trusted_proxies)):
+        if not limit.admits(visitor(client_address(request, settings.trusted_proxies))):
             return PlainTextResponse("Too many requests from your address.\n", 429, headers={"retry-after": "60"})
         asked = Asked(
             mode=text(form, "hub.mode"),
