@@ -10,6 +10,8 @@ import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 
+from syndication import clock
+
 log = structlog.get_logger(__name__)
 
 QUEUES = {
@@ -25,31 +27,37 @@ QUEUES = {
 
 
 EXPIRES_SECONDS = 60  # a hint nobody took by then: beat has rung anew, and a busy worker finds no pile of old ones
+QUIET_SECONDS = 2.0  # after a ring that failed: nobody waits for a dead broker again and again
 
 
 class Bell:
-    """Callable as the ledger's `ring`. `broker_url` empty: nobody listens, the sweeps do it all."""
+    """Callable as the ledger's `ring`. `broker_url` empty: nobody listens, the sweeps do it all.
+
+    A ring waits two seconds at most; after one that failed, those of the next two seconds are not tried.
+    """
 
     def __init__(self, broker_url: str) -> None:
         self._client: Celery | None = None
+        self._quiet_until = 0.0
         if broker_url:
             self._client = Celery("syndication.hints", broker=broker_url, set_as_current=False)
             self._client.conf.update(
                 task_ignore_result=True,
                 task_serializer="json",
                 broker_connection_timeout=1.0,
-                broker_transport_options={"socket_connect_timeout": 1.0, "socket_timeout": 2.0},
+                broker_transport_options={"socket_connect_timeout": 1.0, "socket_timeout": 2.0, "max_retries": 0},
             )
 
     def __call__(self, name: str, *args: object) -> bool:
         """Whether the broker took it."""
-        if self._client is None:
+        if self._client is None or clock.monotonic() < self._quiet_until:
             return False
         try:
             self._client.send_task(
                 name, args=args, queue=QUEUES[name], ignore_result=True, retry=False, expires=EXPIRES_SECONDS
             )
         except (KombuError, OSError) as error:
+            self._quiet_until = clock.monotonic() + QUIET_SECONDS
             log.warning("hint not delivered; the sweep will find the work", hint=name, reason=str(error))
             return False
         return True

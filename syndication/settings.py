@@ -1,20 +1,30 @@
 """Every setting, its unit and its default: `SYNDICATION_*` in the environment, then one TOML file, then the default.
 
 The file is `SYNDICATION_CONFIG`, else `syndication.toml` in the data directory. `docs/settings.md` lists every one and is
-held against this class by a test.
+held against this class by a test. `read_settings` tells what is wrong in words; no value is ever repeated in an error, for
+it may be a password.
 """
 
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from syndication.errors import BadInput
+
+PREFIX = "SYNDICATION_"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
+BROKERS = frozenset({"redis", "rediss", "redis+socket"})
+WAYS_TO_SEND = frozenset({"smtp", "smtps", "maildir"})
 
 
 class Settings(BaseSettings):
@@ -39,6 +49,7 @@ class Settings(BaseSettings):
     )
     templates_dir: Path | None = Field(None, description="Single templates found here override the shipped ones.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="How a log line looks on stderr: text, or JSON.")
 
     feed_cache_bytes: int = Field(64_000_000, ge=0, description="Compressed feed documents one web process keeps.")
     feed_check_seconds: float = Field(
@@ -96,6 +107,46 @@ class Settings(BaseSettings):
             raise ValueError("give a whole address such as https://news.example.org")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        if value and not _is_address(value, DATABASES):
+            raise ValueError("give sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_url(cls, value: str) -> str:
+        if value and not _is_address(value, BROKERS):
+            raise ValueError("give redis://:PASSWORD@HOST:6379/0, rediss://… or redis+socket://PATH")
+        return value
+
+    @field_validator("mail_url")
+    @classmethod
+    def _mail_url(cls, value: str) -> str:
+        if value and not _is_address(value, WAYS_TO_SEND):
+            raise ValueError("give smtp://USER:PASSWORD@HOST:PORT, smtps://… or maildir:PATH")
+        return value
+
+    @field_validator("retry_ladder_minutes")
+    @classmethod
+    def _ladder(cls, value: str) -> str:
+        try:
+            good = all(float(step) > 0 for step in value.split(",") if step.strip())
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("give minutes with commas between them, such as 5,30,120")
+        return value
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        if not self.task_time_limit_seconds < self.lease_seconds < self.visibility_timeout_seconds:
+            raise ValueError(
+                "task_time_limit_seconds must be less than lease_seconds, and that less than visibility_timeout_seconds"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -105,9 +156,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        data_dir = Path(os.environ.get("SYNDICATION_DATA_DIR", "var"))
-        file = Path(os.environ.get("SYNDICATION_CONFIG", data_dir / "syndication.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file(os.environ))
 
     @property
     def resolved_base_url(self) -> str:
@@ -138,3 +187,60 @@ class Settings(BaseSettings):
             self.resolved_mail_url.startswith("maildir:")
             and urlsplit(self.resolved_base_url).hostname in LOOPBACK_HOSTS
         )
+
+
+def _is_address(value: str, schemes: frozenset[str]) -> bool:
+    try:
+        address = urlsplit(value)
+        return address.scheme in schemes and (address.port is None or address.port > 0)
+    except ValueError:
+        return False
+
+
+def settings_file(environment: Mapping[str, str]) -> Path:
+    """The TOML file that counts, whether or not it is there."""
+    data_dir = Path(environment.get(f"{PREFIX}DATA_DIR") or "var")
+    return Path(environment.get(f"{PREFIX}CONFIG") or data_dir / "syndication.toml")
+
+
+def read_settings() -> Settings:
+    """The settings of this process. Raises BadInput that names each wrong one, where it stands and what it should be."""
+    named = os.environ.get(f"{PREFIX}CONFIG")
+    if named and not Path(named).is_file():
+        raise BadInput(
+            "there is no such file;", where=f"{PREFIX}CONFIG={named}", remedy="make it, or unset the variable."
+        )
+    file = settings_file(os.environ)
+    nearly = [f"{PREFIX}{name}: did you mean {PREFIX}{meant}?" for name, meant in unknown_names(os.environ) if meant]
+    if nearly:
+        raise BadInput(
+            "no such setting; " + "; ".join(nearly), where="settings", remedy="docs/settings.md lists every one."
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(_in_words(dict(e), file) for e in error.errors(include_input=False, include_context=False))
+        raise BadInput(f"{wrong};", where="settings", remedy="docs/settings.md lists every one.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"this is no TOML: {error};", where=str(file), remedy="mend that line.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadInput(f"the settings cannot be read ({why});", where=str(file), remedy="mend the file.") from None
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """`SYNDICATION_*` variables that are no setting, without the prefix, each with the one that it nearly is, or empty."""
+    known = [name.upper() for name in Settings.model_fields]
+    names = [name.removeprefix(PREFIX) for name in sorted(environment) if name.startswith(PREFIX)]
+    return [(name, (get_close_matches(name, known, 1, 0.85) or [""])[0]) for name in names if name.upper() not in known]
+
+
+def _in_words(error: dict[str, Any], file: Path) -> str:
+    name = "_".join(str(part) for part in error["loc"])
+    variable = f"{PREFIX}{name.upper()}"
+    where = f"{file}: {name}" if variable not in os.environ and name else variable
+    if error["type"] == "extra_forbidden":
+        meant = get_close_matches(name, list(Settings.model_fields), 1, 0.6)
+        return f"{file}: {name} is no setting" + (f"; did you mean {meant[0]}?" if meant else "")
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if name else said

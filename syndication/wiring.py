@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from syndication.errors import NeedsHuman, SyndicationError
 from syndication.hints import Bell
 from syndication.ledger.db import Database
+from syndication.logs import log_to_stderr
 from syndication.rendering import Renderer
-from syndication.settings import Settings
+from syndication.settings import Settings, read_settings
 from syndication.tokens import Signer, new_secret
+
+MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,8 @@ class Wiring:
 
 def open_wiring(settings: Settings | None = None) -> Wiring:
     """Reads the settings (or takes them) and the running service's address; makes the data directory, 0700."""
-    settings = settings or Settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = settings or read_settings()
+    make_data_dir(settings.data_dir)
     service = running_service(settings.data_dir)
     return Wiring(
         settings=settings,
@@ -54,14 +61,50 @@ def open_wiring(settings: Settings | None = None) -> Wiring:
     )
 
 
+def wiring_of_a_process() -> Wiring:
+    """For a web, worker or beat process: logs set up; what is wrong with the settings is said in words and ends it."""
+    try:
+        settings = read_settings()
+        log_to_stderr(settings, os.environ)
+        return open_wiring(settings)
+    except SyndicationError as error:
+        sys.stderr.write(f"syndication: {error}\n")
+        raise SystemExit(MISCONFIGURED) from None
+
+
+def make_data_dir(place: Path) -> None:
+    """Made with 0700 where it is not there. Raises NeedsHuman where it cannot be."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NeedsHuman(
+            f"the data directory cannot be made ({error.strerror});",
+            where=str(place),
+            remedy="name another with SYNDICATION_DATA_DIR (or DATA_DIR= of make run), or give this user the right to.",
+        ) from error
+
+
+def announce(data_dir: Path, **service: str) -> None:
+    """What `syndicate up` says about itself, for commands typed beside it: base_url, broker_url, preparing (why not ready).
+
+    Closed to others, because the broker may have a password. `pid` and `started` tell whether it still holds.
+    """
+    file = data_dir / "service.json"
+    fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    started = psutil.Process().create_time()
+    fresh.write_text(json.dumps({**service, "pid": os.getpid(), "started": started}), "utf-8")
+    fresh.replace(file)
+
+
 def running_service(data_dir: Path) -> dict[str, Any]:
-    """What `syndicate up` wrote about itself: base_url, broker_url, pid. Empty where nothing runs."""
+    """What the `syndicate up` that works in this directory announced. Empty where none does, or it was killed."""
     try:
         service: dict[str, Any] = json.loads((data_dir / "service.json").read_text("utf-8"))
-        os.kill(int(service["pid"]), 0)
-    except (OSError, ValueError, KeyError):
+        same = abs(psutil.Process(int(service["pid"])).create_time() - float(service["started"])) < 1
+    except (OSError, ValueError, KeyError, psutil.Error):
         return {}
-    return service
+    return service if same else {}
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -12,14 +12,14 @@ from threading import Event, Thread
 
 import structlog
 from celery import Celery
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_ready, worker_shutdown
 from kombu.entity import Queue
 from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import sweeping
 from syndication.hints import QUEUES
 from syndication.ledger import presence
-from syndication.wiring import Wiring, open_wiring
+from syndication.wiring import Wiring, wiring_of_a_process
 
 log = structlog.get_logger(__name__)
 
@@ -29,14 +29,14 @@ HEARTBEAT_SECONDS = 10.0
 @cache
 def wiring() -> Wiring:
     """This process's; its database opens a new engine after a fork."""
-    return open_wiring()
+    return wiring_of_a_process()
 
 
 _settings = wiring().settings
 app = Celery("tasks", broker=wiring().broker_url or None, set_as_current=True)
 app.conf.update(
     imports=("tasks.publish", "tasks.digests", "tasks.mail", "tasks.push"),
-    task_queues=[Queue(name) for name in sorted(set(QUEUES.values()))],  # type: ignore[no-untyped-call]
+    task_queues=[Queue(name, routing_key=name) for name in sorted(set(QUEUES.values()))],  # type: ignore[no-untyped-call]
     task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
     task_default_queue=QUEUES["publish.publish_due"],
     task_create_missing_queues=False,
@@ -51,12 +51,17 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_cancel_long_running_tasks_on_connection_loss=True,
-    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     worker_send_task_events=False,
     timezone="UTC",
 )
 
 _ended = Event()
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _logs_stay(**_: object) -> None:
+    """Celery leaves the logs as `wiring` set them."""
 
 
 def _beat_of_heart() -> None:

@@ -67,9 +67,18 @@ def main(arguments: list[str] | None = None) -> None:
         build(wanted)(arguments, prog_name="syndicate")
     except SyndicationError as error:
         fail(error)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed it; nobody needs the rest
         raise SystemExit(141) from None
+    except Exception as error:
+        from syndication.cli.trouble import in_words
+
+        known = in_words(error)
+        if known is None:
+            raise  # a fault of this program: its trace is what a report needs
+        fail(known)
 
 
 def _long(command: Callable[..., Any], line: str) -> str:

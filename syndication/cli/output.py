@@ -5,7 +5,7 @@ With `--json`, stdout carries JSON alone.
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,41 +46,12 @@ def state() -> Wiring:
 
 def settings() -> Settings:
     """The settings, and logs set up by them. Raises BadInput that names each wrong setting."""
-    from pydantic import ValidationError
+    from syndication.logs import log_to_stderr
+    from syndication.settings import read_settings
 
-    from syndication.errors import BadInput
-    from syndication.settings import Settings
-
-    try:
-        found = Settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"SYNDICATION_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()
-        )
-        raise BadInput(wrong, where="settings", remedy="docs/settings.md lists every one.") from error
-    log_to_stderr(found.log_level)
+    found = read_settings()
+    log_to_stderr(found, os.environ)
     return found
-
-
-def log_to_stderr(level: str) -> None:
-    """Ours and the libraries' logs go to stderr, `level` and above."""
-    import structlog
-
-    number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(
-        stream=sys.stderr, level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 def emit(found: Any, as_json: bool = False, columns: Sequence[str] | None = None) -> None:

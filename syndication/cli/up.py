@@ -1,30 +1,37 @@
 """`syndicate up`: the whole service on this machine, until interrupted.
 
 Broker, web, worker and beat are processes of their own, watched and started again; the sample series is imported here and
-published by the workers. `/readyz` says ready when all of it can be fetched.
+published by the workers. `/readyz` says ready when all of it can be fetched. SIGINT, SIGTERM or SIGHUP end it at any moment,
+also while it starts.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import select
 
-from syndication.cli.output import progress, say, settings
-from syndication.errors import NeedsHuman, SyndicationError
-from syndication.ledger.operations import Fact
+from syndication.cli.output import say, settings
+from syndication.errors import NeedsHuman
 from syndication.settings import Settings
-from syndication.wiring import Wiring, open_wiring
+from syndication.wiring import Wiring, announce, make_data_dir
 
-WORKER_SECONDS = 20.0  # how long the first worker may take to be seen
+if TYPE_CHECKING:
+    from syndication.embedded.supervisor import Child, Supervisor
+
 PACKAGES = Path(__file__).resolve().parents[2]
+AGAIN_SECONDS = 1.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PREPARING = "the publication is being prepared"
 
 
 def up(
@@ -32,45 +39,99 @@ def up(
         str, typer.Option(help="A publication's tree to import and publish at the start; empty: none.")
     ] = "",
 ) -> None:
-    """Run everything here until interrupted: broker, web, worker and beat."""
-    from syndication.embedded.broker import Broker
+    """Run everything here until interrupted: broker, web, worker and beat.
+
+    The address, the port and the data directory are settings: SYNDICATION_HOST, SYNDICATION_PORT, SYNDICATION_DATA_DIR.
+    The same directory again goes on where it was. A document of the tree that cannot be imported is told and left out.
+    """
+    from syndication.embedded import broker
     from syndication.embedded.place import Children, runtime_dir, sole
     from syndication.embedded.supervisor import Supervisor
-    from syndication.ledger import schema
 
     here = settings()
-    here.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tree = _tree(seeds)
+    make_data_dir(here.data_dir)
+    interrupt = _Interrupt()
     with sole(here.data_dir):
         runtime = runtime_dir(here.data_dir)
         known = Children(runtime)
         for name in known.stop_orphans():
             say(f"stopped {name}, which an earlier run left behind")
         _need_port(here)
-        (here.data_dir / "service.json").unlink(missing_ok=True)
-        broker = None if here.broker_url else Broker(runtime)
-        if broker is not None:
-            known.remember("broker", broker.start())
-        wiring = _wiring(here, broker.url if broker else here.broker_url)
-        supervisor = Supervisor(broker, _children(wiring), known)
-        supervisor.take_signals()
+        wiring = Wiring(here, here.resolved_base_url, here.broker_url or broker.url(runtime))
+        ours = None if here.broker_url else _child(wiring, "broker", broker.command(runtime))
+        supervisor = Supervisor(ours, [_child(wiring, *made) for made in _commands(here)], known, interrupt.held)
         try:
-            schema.upgrade(wiring.db)
-            _preparing(wiring, "the publication is being prepared")
-            _announce(wiring)
-            supervisor.start()
-            _prepare(wiring, Path(seeds) if seeds else None, supervisor)
-            if not supervisor.stopping:
-                say(f"\nOpen {wiring.base_url}/{'workbench' if wiring.settings.shows_workbench else ''}")
-                sys.stdout.flush()
-            supervisor.run(time.sleep)
+            interrupt.take()
+            supervisor.start_broker(lambda: broker.answers(runtime), time.sleep)
+            _run(wiring, tree, supervisor)
+        except KeyboardInterrupt:
+            interrupt.heard()
+            say("stopping")
         finally:
+            interrupt.heard()
             supervisor.end()
             (here.data_dir / "service.json").unlink(missing_ok=True)
 
 
-def _wiring(here: Settings, broker_url: str) -> Wiring:
-    wiring = open_wiring(here)
-    return Wiring(settings=wiring.settings, base_url=here.resolved_base_url, broker_url=broker_url)
+def _run(wiring: Wiring, tree: Path | None, supervisor: Supervisor) -> None:
+    from syndication.cli.preparing import prepare
+    from syndication.ledger import schema
+
+    def tell(preparing: str) -> None:
+        announce(wiring.settings.data_dir, base_url=wiring.base_url, broker_url=wiring.broker_url, preparing=preparing)
+
+    schema.upgrade(wiring.db)
+    tell(PREPARING)
+    supervisor.start()
+    prepare(wiring, tree, supervisor.look)
+    tell("")
+    say(f"\nOpen {wiring.base_url}/{'workbench' if wiring.settings.shows_workbench else ''}")
+    sys.stdout.flush()
+    supervisor.run(time.sleep)
+
+
+class _Interrupt:
+    """A signal raises KeyboardInterrupt wherever the process is, and again until `heard`: a library's callback may swallow
+    one. Signals that come later find the end under way and are left aside."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._came = False
+
+    def take(self) -> None:
+        for number in (*_ENDING, signal.SIGALRM):
+            signal.signal(number, self._raise)
+
+    def heard(self) -> None:
+        for number in (*_ENDING, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A signal waits for the end of the block: while a process is started, lest nobody knows it."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _raise(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        if not self._held:
+            raise KeyboardInterrupt
+
+
+def _tree(seeds: str) -> Path | None:
+    if not seeds.strip():
+        return None
+    tree = Path(seeds)
+    if not tree.exists():
+        raise NeedsHuman("there is no such tree;", where=f"--seeds {seeds}", remedy="name a tree, or nothing: SEEDS=.")
+    return tree
 
 
 def _need_port(here: Settings) -> None:
@@ -82,21 +143,27 @@ def _need_port(here: Settings) -> None:
             raise NeedsHuman(
                 f"{here.host}:{here.port} cannot be used ({error.strerror});",
                 where="SYNDICATION_PORT",
-                remedy="name another: PORT=8001 make run.",
+                remedy="name another, such as PORT=8001 make run (or SYNDICATION_PORT=8001 syndicate up).",
             ) from error
 
 
-def _announce(wiring: Wiring) -> None:
-    """Commands typed beside us find the address and the broker here; the broker's socket is ours alone."""
-    file = wiring.settings.data_dir / "service.json"
-    fresh = file.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    service = {"base_url": wiring.base_url, "broker_url": wiring.broker_url, "pid": os.getpid()}
-    fresh.write_text(json.dumps(service), "utf-8")
-    fresh.replace(file)
+def _commands(here: Settings) -> list[tuple[str, list[str]]]:
+    python = [sys.executable, "-m"]
+    celery = [*python, "celery", "--quiet", "-A", "tasks.app"]
+    web = [
+        *python, "granian", "--interface", "asgi", "--factory", "--host", here.host, "--port", str(here.port),
+        "--workers", str(here.web_workers), "--no-ws", "--respawn-failed-workers", "--log-level", "warning",
+        "syndication.web.app:application",
+    ]  # fmt: skip
+    worker = [
+        *celery, "worker", "--concurrency", str(here.worker_processes), "--without-gossip", "--without-mingle",
+        "--loglevel", "warning",
+    ]  # fmt: skip
+    beat = [*celery, "beat", "-S", "tasks.schedule:Scheduler", "--pidfile=", "--loglevel", "warning"]
+    return [("web", web), ("worker", worker), ("beat", beat)]
 
 
-def _children(wiring: Wiring) -> list:  # type: ignore[type-arg]  # Child is imported late, for a quick --help
+def _child(wiring: Wiring, name: str, command: Sequence[str]) -> Child:
     from syndication.embedded.supervisor import Child
 
     here = wiring.settings
@@ -110,85 +177,4 @@ def _children(wiring: Wiring) -> list:  # type: ignore[type-arg]  # Child is imp
         "SYNDICATION_BASE_URL": wiring.base_url,
         "PYTHONUNBUFFERED": "1",
     }
-    python = [sys.executable, "-m"]
-    granian = str(Path(sys.executable).parent / "granian")
-    commands = {
-        "web": [
-            granian, "--interface", "asgi", "--factory", "--host", here.host, "--port", str(here.port),
-            "--workers", str(here.web_workers), "--no-ws", "--respawn-failed-workers", "--log-level", "warning",
-            "syndication.web.app:application",
-        ],
-        "worker": [
-            *python, "celery", "-A", "tasks.app", "worker", "--concurrency", str(here.worker_processes),
-            "--without-gossip", "--without-mingle", "--loglevel", "warning",
-        ],
-        "beat": [*python, "celery", "-A", "tasks.app", "beat", "-S", "tasks.schedule:Scheduler", "--pidfile=",
-                 "--loglevel", "warning"],
-    }  # fmt: skip
-    return [Child(name, command, environment, logs / f"{name}.log") for name, command in commands.items()]
-
-
-def _prepare(wiring: Wiring, seeds: Path | None, supervisor) -> None:  # type: ignore[no-untyped-def]  # see _children
-    from syndication.embedded.demo import make_demo_people
-    from syndication.intake.importer import import_paths
-    from syndication.publishing import rerender_all
-
-    ids: list[int] = []
-    if seeds is not None:
-        with progress(f"importing {seeds}") as moved:
-            report = import_paths(wiring.db, [seeds], settings=wiring.settings, progress=moved)
-        for failure in report.failures:
-            sys.stderr.write(f"not imported: {failure.source}: {failure.reason}; {failure.remedy}\n")
-        ids = [e.entry_id for e in report.entries]
-        say(
-            f"imported {seeds}: {len(report.created)} new, {len(report.changed)} changed, {len(report.unchanged)} unchanged"
-        )
-    if not _has_publication(wiring):
-        _preparing(wiring, "")
-        return
-    if wiring.settings.shows_workbench:
-        for line in make_demo_people(wiring):
-            say(line)
-    _publish(wiring, ids, supervisor)
-    rerender_all(wiring.db, wiring.base_url, wiring.settings.other_hubs)
-    _preparing(wiring, "")
-
-
-def _publish(wiring: Wiring, ids: list[int], supervisor) -> None:  # type: ignore[no-untyped-def]  # see _children
-    from syndication.cli.publishing import publish_through_workers, workers_seen
-    from syndication.ledger.content import Entry
-
-    with wiring.db.reading() as session:
-        drafts = list(session.scalars(select(Entry.id).where(Entry.id.in_(ids), Entry.state == "draft")))
-    if not drafts:
-        return
-    deadline = time.monotonic() + WORKER_SECONDS
-    while not workers_seen(wiring.db) and time.monotonic() < deadline and not supervisor.stopping:
-        supervisor.look()
-        time.sleep(0.1)
-    try:
-        with progress("publishing") as moved:
-            publish_through_workers(wiring, drafts, mail=True, progress=moved)
-    except SyndicationError as error:
-        sys.stderr.write(f"not published: {error}\n")
-        return
-    say(f"published {len(drafts)} entries")
-
-
-def _has_publication(wiring: Wiring) -> bool:
-    from syndication.ledger.content import Publication
-
-    with wiring.db.reading() as session:
-        return session.scalars(select(Publication.id).limit(1)).first() is not None
-
-
-def _preparing(wiring: Wiring, words: str) -> None:
-    """Keeps `/readyz` at 503 with these words; none: ready as far as we are concerned."""
-    from syndication.web.health import PREPARING
-
-    with wiring.db.transaction() as session:
-        fact = session.get(Fact, PREPARING)
-        if fact is not None and not words:
-            session.delete(fact)
-        elif fact is None and words:
-            session.add(Fact(name=PREPARING, value=words))
+    return Child(name, command, environment, logs / f"{name}.log")

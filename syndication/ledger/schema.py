@@ -6,6 +6,7 @@ after the other.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -34,14 +35,21 @@ def config() -> Config:
 
 def standing(db: Database) -> Standing:
     """empty: no table at all; behind: an upgrade is due; current; ahead: written by a newer version of this program."""
-    scripts = ScriptDirectory.from_config(config())
+    head, known = _revisions()
     with db.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
         if found is None:
             return "behind" if inspect(connection).get_table_names() else "empty"
-    if found == scripts.get_current_head():
+    if found == head:
         return "current"
-    return "behind" if found in {script.revision for script in scripts.walk_revisions()} else "ahead"
+    return "behind" if found in known else "ahead"
+
+
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """The newest revision that this program has, and all of them."""
+    scripts = ScriptDirectory.from_config(config())
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def current(db: Database) -> bool:

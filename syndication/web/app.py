@@ -20,7 +20,7 @@ from syndication.errors import BadInput, NotFound, SyndicationError
 from syndication.rendering import SHIPPED
 from syndication.web.feeds import Feeds, is_feed_path
 from syndication.web.pages import page
-from syndication.wiring import Wiring, open_wiring
+from syndication.wiring import Wiring, wiring_of_a_process
 
 NOUNS = (
     "hub",
@@ -58,7 +58,7 @@ def create_app(wiring: Wiring) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The app as the settings of this process say."""
-    return create_app(open_wiring())
+    return create_app(wiring_of_a_process())
 
 
 def _failed(wiring: Wiring, request: Request, error: Exception) -> Response:

@@ -11,22 +11,21 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from syndication import clock
+from syndication.ledger import schema
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.mailings import Issue
-from syndication.ledger.operations import Fact
-from syndication.wiring import Wiring
-
-PREPARING = "preparing"  # a fact that `syndicate up` keeps while it loads and publishes the seeds
+from syndication.wiring import Wiring, running_service
 
 
 def unready(wiring: Wiring) -> list[str]:
     """Why this service is not ready, in words; empty: it is."""
-    reasons: list[str] = []
+    preparing = running_service(wiring.settings.data_dir).get("preparing")
+    reasons: list[str] = [preparing] if preparing else []
     try:
+        standing = schema.standing(wiring.db)
+        if standing != "current":
+            return [*reasons, f"the ledger's schema is {standing}: run `syndicate init`"]
         with wiring.db.reading() as session:
-            preparing = session.get(Fact, PREPARING)
-            if preparing is not None:
-                reasons.append(preparing.value)
             publication = session.scalars(select(Publication).limit(1)).first()
             if publication is None:
                 return reasons

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from syndication.cli.main import COMMANDS
 
 
@@ -47,13 +45,6 @@ def test_what_is_wrong_is_told_in_words(tmp_path: Path) -> None:
         assert ended.stderr.startswith("syndicate: ")
         assert "Traceback" not in ended.stderr
         assert ended.stdout == ""
-
-
-@pytest.mark.parametrize(("name", "value"), [("PORT", "many"), ("BASE_URL", "news.example.org")])
-def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
-    ended = run(tmp_path, "init", **{f"SYNDICATION_{name}": value})
-    assert ended.returncode == 1
-    assert f"SYNDICATION_{name}" in ended.stderr
 
 
 def test_json_stands_alone_on_stdout(tmp_path: Path) -> None:

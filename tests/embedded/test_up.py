@@ -3,102 +3,141 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-import requests
 
+from syndication.cli.up import _ENDING, _Interrupt
 from syndication.feeds.disclaimers import STANDARD, count_html, render_notice
+from tests.embedded.service import Service, new_tree, until
 
-ROOT = Path(__file__).parents[2]
-PUBLICATION = """[publication]
-slug = "harbour"
-name = "Harbour Office"
-url = "https://h.example"
-supporters_url = "https://h.example/s"
-"""
+pytestmark = pytest.mark.timeout(240)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def outbox(data: Path) -> list[Path]:
+    return [f for f in (data / "outbox").rglob("*") if f.is_file()]
 
 
-def until(what, seconds: float = 60.0):  # type: ignore[no-untyped-def]
-    """The first truthy answer of `what`; fails loudly when none comes."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        try:
-            if found := what():
-                return found
-        except (requests.RequestException, OSError):
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"{what} did not come true in {seconds} s")
-
-
-@pytest.mark.timeout(240)
 def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
-    tree = tmp_path / "a tree"
-    (tree / "boats").mkdir(parents=True)
-    (tree / "publication.toml").write_text(PUBLICATION)
-    (tree / "boats/series.toml").write_text('title = "Boats"')
-    (tree / "boats/slow.md").write_text("---\ntitle: Slow boats\n---\nThe ferry is late.")
-    port, data = free_port(), tmp_path / "my data"
-    base = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "SYNDICATION_PORT": str(port), "SYNDICATION_DATA_DIR": str(data),
-                   "SYNDICATION_SWEEP_SECONDS": "1"}  # fmt: skip
-    command = [sys.executable, "-m", "syndication"]
-    up = subprocess.Popen(
-        [*command, "up", "--seeds", str(tree)], env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    try:
-        until(lambda: requests.get(f"{base}/readyz", timeout=2).status_code == 200)
-        (item,) = requests.get(f"{base}/feeds/all.json", timeout=5).json()["items"]
+    tree, data = new_tree(tmp_path / "a tree"), tmp_path / "my data"
+    with Service(data, str(tree)) as service:
+        until(service.ready)
+        (item,) = service.get("/feeds/all.json").json()["items"]
         text, _ = render_notice(STANDARD["en"], name="Harbour Office", supporters_url="https://h.example/s")
         assert count_html(item["content_html"], text) == 1
-        assert requests.get(f"{base}/series/boats/slow/", timeout=5).status_code == 200
-        outbox = until(lambda: [f for f in (data / "outbox").rglob("*") if f.is_file()])
-        assert "at-once@demo.example" in outbox[0].read_text()
+        assert service.get("/series/boats/slow/").status_code == 200
+        assert "at-once@demo.example" in until(lambda: outbox(data))[0].read_text()
 
-        again = subprocess.run([*command, "up"], env=environment, cwd=ROOT, text=True, capture_output=True, timeout=60)
+        again = service.run("up")
         assert again.returncode == 1
         assert "works in this data directory already" in again.stderr
+        assert [e["state"] for e in json.loads(service.run("entries", "--json").stdout)] == ["published"]
 
-        shown = subprocess.run(
-            [*command, "entries", "--json"], env=environment, cwd=ROOT, capture_output=True, timeout=60
-        )
-        assert [e["state"] for e in json.loads(shown.stdout)] == ["published"]
-
-        worker = next(p for p in psutil.Process(up.pid).children() if "worker" in p.cmdline())
-        for victim in (worker, *worker.children(recursive=True)):
-            victim.kill()
-        until(lambda: any("worker" in p.cmdline() for p in psutil.Process(up.pid).children() if p.pid != worker.pid))
+        victims = [service.child("worker"), service.child("valkey-server")]
+        for victim in victims:
+            assert victim is not None
+            for one in (victim, *victim.children(recursive=True)):
+                one.kill()
+        until(lambda: all(service.child(w) not in (None, *victims) for w in ("worker", "valkey-server")))
         (tree / "boats/next.md").write_text("---\ntitle: The next boat\n---\nIt is late too.")
         for arguments in (["import", str(tree)], ["publish", "next"]):
-            subprocess.run(
-                [*command, *arguments], env=environment, cwd=ROOT, check=True, timeout=90, capture_output=True
-            )
-        until(lambda: len(requests.get(f"{base}/feeds/all.json", timeout=5).json()["items"]) == 2)
-        until(lambda: len([f for f in (data / "outbox").rglob("*") if f.is_file()]) >= 2)
+            assert service.run(*arguments).returncode == 0
+        until(lambda: len(service.get("/feeds/all.json").json()["items"]) == 2)
+        until(lambda: len(outbox(data)) >= 2)
 
-        family = psutil.Process(up.pid).children(recursive=True)
-        os.killpg(up.pid, signal.SIGINT)
-        up.wait(8)
-        assert psutil.wait_procs(family, timeout=1)[1] == []
-        said = up.stdout.read() if up.stdout else ""
-        assert f"Open {base}/workbench" in said
+        assert service.interrupt() == []
+        assert re.findall(r"https?://\S+", service.said()) == [f"{service.base}/workbench"]
         assert not (data / "service.json").exists()
+
+
+def test_killed_outright_and_started_elsewhere(tmp_path: Path) -> None:
+    """An orphan is stopped; the same data go on; what names the old address is rendered anew before it says ready."""
+    tree, data = new_tree(tmp_path / "tree"), tmp_path / "var"
+    (tree / "boats/broken.md").write_bytes(b"\x00\x01 not a text")
+    with Service(data, str(tree)) as first:
+        until(first.ready)
+        assert "broken.md" in first.said()
+        before = first.get("/feeds/all.json").json()
+        family = first.family()
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(20)
+    left = [process for process in family if process.is_running()]
+    assert left
+    with Service(data, str(tree)) as second:
+        until(second.ready)
+        after = second.get("/feeds/all.json").json()
+        assert psutil.wait_procs(left, timeout=1)[1] == []
+        assert "stopped worker, which an earlier run left behind" in second.said()
+        assert "0 new, 0 changed, 1 unchanged" in second.said()
+        assert first.base not in json.dumps(after)
+        assert after["feed_url"] == f"{second.base}/feeds/all.json"
+        assert [i["id"] for i in after["items"]] == [i["id"] for i in before["items"]]
+        assert second.interrupt() == []
+
+
+@pytest.mark.parametrize("moment", ["log/broker.log", "service.json", "outbox"])
+def test_interrupted_while_it_starts(tmp_path: Path, moment: str) -> None:
+    tree, data = new_tree(tmp_path / "tree"), tmp_path / "var"
+    with Service(data, str(tree)) as service:
+        until((data / moment).exists)
+        assert service.interrupt() == []
+        assert service.process.returncode in (0, 130), service.said()
+        assert "Traceback" not in service.said()
+
+
+def test_no_seeds_and_the_port_of_somebody_else(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with Service(tmp_path / "var", port=other.getsockname()[1]) as refused:
+            assert refused.process.wait(60) == 1
+            assert "Address already in use" in refused.said()
+            assert "PORT=8001 make run" in refused.said()
+    with Service(tmp_path / "var") as service:
+        until(service.ready)
+        assert service.get("/healthz").status_code == 200
+    with Service(tmp_path / "var2", str(tmp_path / "nowhere")) as lost:
+        assert lost.process.wait(60) == 1
+        assert "there is no such tree" in lost.said()
+
+
+def test_an_interrupt_that_a_library_swallows_comes_again() -> None:
+    kept = {number: signal.getsignal(number) for number in (*_ENDING, signal.SIGALRM)}
+    interrupt = _Interrupt()
+    try:
+        interrupt.take()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+        interrupt.heard()
+        signal.raise_signal(signal.SIGINT)
     finally:
-        if up.poll() is None:
-            os.killpg(up.pid, signal.SIGTERM)
-            up.wait(10)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def test_an_interrupt_waits_while_a_process_is_started() -> None:
+    kept = {number: signal.getsignal(number) for number in (*_ENDING, signal.SIGALRM)}
+    interrupt, done = _Interrupt(), []
+
+    def start() -> None:
+        with interrupt.held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("known")
+
+    try:
+        interrupt.take()
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert done == ["known"]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
