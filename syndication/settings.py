@@ -81,6 +81,18 @@ class Settings(BaseSettings):
     )
     mail_max_html_bytes: int = Field(95_000, ge=5_000, description="Largest HTML part of a mail, decoded, in bytes.")
     smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")
+    smtp_connections: int = Field(
+        4, ge=1, le=200, description="Connections to the relay that one worker process holds."
+    )
+    smtp_window: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Messages unanswered on one connection, where the relay takes them so (PIPELINING, CHUNKING).",
+    )
+    journal_flight: int = Field(
+        64, ge=1, le=1_000, description="Deliveries that one sync of the journal notes before they are sent."
+    )
     sweep_seconds: float = Field(5.0, gt=0, description="How often beat looks for owed work without a hint.")
 
     hub_lease_days: float = Field(10.0, gt=0, description="Lease of a hub subscription that names none, in days.")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syndication.digests.editions import Pinned, editions_for
 from syndication.ledger.audience import Subscriber, Subscription
+from syndication.ledger.bulk import among
 from syndication.ledger.claims import Claimed, Outcome
 from syndication.ledger.content import Entry
 from syndication.ledger.db import ledger_now
@@ -17,24 +19,48 @@ from syndication.ledger.mailings import Edition, EditionEntry, Issue, Letter
 from syndication.ledger.suppressions import suppressed_among
 
 
+class Person(NamedTuple):
+    """What a mail needs to know of a subscriber."""
+
+    id: int
+    publication_id: int
+    address: str
+    address_key: str
+    name: str
+    handle: bytes
+
+
 @dataclass
 class Passed:
     """What may go, and what became of the rest. `stale` are deliveries whose edition says what is no longer true, or
     more than its person still follows: `keep` then has the series that stay, by delivery."""
 
-    people: dict[int, Subscriber] = field(default_factory=dict)
+    people: dict[int, Person] = field(default_factory=dict)
     letters: dict[int, Letter] = field(default_factory=dict)
     go: list[Claimed] = field(default_factory=list)
     stopped: list[Outcome] = field(default_factory=list)
     stale: list[Claimed] = field(default_factory=list)
     keep: dict[int, frozenset[int]] = field(default_factory=dict)
 
+    def only(self, ids: Collection[int]) -> Passed:
+        """What it says of these deliveries."""
+        return Passed(
+            self.people,
+            self.letters,
+            [row for row in self.go if row.id in ids],
+            [outcome for outcome in self.stopped if outcome.delivery_id in ids],
+            [row for row in self.stale if row.id in ids],
+            self.keep,
+        )
 
-def look_again(session: Session, rows: Sequence[Claimed]) -> Passed:
+
+def look_again(session: Session, rows: Collection[Claimed]) -> Passed:
     """Sorts claimed deliveries by what is true now; a handful of queries, however many rows."""
     passed = Passed()
     ids = {row.subscriber_id for row in rows if row.subscriber_id is not None}
-    passed.people = {s.id: s for s in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))}
+    columns = (getattr(Subscriber, name) for name in Person._fields)
+    found = session.execute(select(*columns).where(among(session, Subscriber.id, ids)))
+    passed.people = {row[0]: Person._make(row) for row in found}
     letters = [row.id for row in rows if row.edition_id is None]
     passed.letters = {x.delivery_id: x for x in session.scalars(select(Letter).where(Letter.delivery_id.in_(letters)))}
     issue_ids = {row.issue_id for row in rows if row.issue_id is not None}
@@ -91,7 +117,7 @@ def _following(session: Session, people: set[int]) -> dict[int, dict[int, bool]]
     """By person: scope (0: all) → whether that subscription is active; ended ones only where they shield from `all`."""
     found: dict[int, dict[int, bool]] = {}
     query = select(Subscription.subscriber_id, Subscription.scope, Subscription.state).where(
-        Subscription.subscriber_id.in_(people), or_(Subscription.state == "active", Subscription.shields)
+        among(session, Subscription.subscriber_id, people), or_(Subscription.state == "active", Subscription.shields)
     )
     for person, scope, state in session.execute(query):
         found.setdefault(person, {})[scope] = state == "active"

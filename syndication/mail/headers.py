@@ -12,7 +12,9 @@ from email.errors import HeaderParseError
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 
+from syndication import clock
 from syndication.errors import BadInput
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -90,8 +92,14 @@ def message_id(authority: str, delivery_id: int, created_at: datetime, domain: s
     return f"<{delivery_id}.{hashlib.sha256(seed.encode()).hexdigest()[:24]}@{domain}>"
 
 
+@lru_cache(maxsize=8)
 def date_value(at: datetime) -> str:
     return format_datetime(at)
+
+
+def date_now() -> str:
+    """The value of Date for a mail that goes now."""
+    return date_value(clock.now().replace(microsecond=0))
 
 
 def _encoded(value: str, used: int) -> str:

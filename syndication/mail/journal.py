@@ -1,22 +1,27 @@
 """What a worker has put on the wire, in a file that outlives it: one file a process, held by `flock`.
 
-A line is written and synced before a message goes ("begun"), another when the relay has answered. Any worker on the host
-replays a file whose lock is free: not begun → pending; answered → that; begun without an answer → looked up in the maildir,
-else unknown. Replaying twice changes nothing, for a fold moves only rows that carry the lease.
+Three kinds of lines. "begun": a flight of deliveries that may be sent next, synced before the first of them goes. "went": those
+whose bytes go to the wire now, written before and not synced: it outlives the process, not the machine. And the answers,
+synced with the next flight. Any worker on the host replays a file whose lock is free: answered → that; went without an answer
+→ looked up in the maildir, else unknown; the rest → pending. After a crash of the machine (its boot id tells), "begun" counts
+as "went". Replaying twice changes nothing, for a fold moves only rows that carry the lease.
+
+So `unknown` is at most what was on the wire when a worker is killed, and at most two flights when the machine loses power.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
 import structlog
 
 from syndication.digests.control import settle
@@ -28,6 +33,9 @@ from syndication.mail.transport import Transport
 log = structlog.get_logger(__name__)
 
 _SUFFIX = ".journal"
+_LONG = 8_000_000  # bytes
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_datasync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 _ours: dict[tuple[int, Path], Journal] = {}
 _opening = threading.Lock()
 
@@ -41,6 +49,7 @@ class Journal:
         self.left: set[int] = set()  # leases that are not folded yet
         self.working: set[int] = set()  # leases that some thread is sending just now
         self._lock = threading.Lock()
+        self._size = 0
         while True:
             self.name = f"{self.host}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
             self.path = directory / self.name
@@ -48,19 +57,25 @@ class Journal:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.stat(self.path).st_ino == os.fstat(self._fd).st_ino:
+                    self._write([{"m": boot_id()}])
+                    _sync_directory(directory)
                     return
             except OSError:
                 pass  # somebody replays and removes the new, empty file: take another name
             os.close(self._fd)
 
-    def begun(self, lease_id: int, delivery_id: int) -> None:
-        """On disk before it returns."""
-        self._write({"l": lease_id, "b": delivery_id})
-        os.fsync(self._fd)
+    def begun(self, lease_id: int, delivery_ids: Sequence[int]) -> None:
+        """A flight. On disk before it returns, and with it every line before."""
+        self._write([{"l": lease_id, "b": delivery_ids}])
+        _datasync(self._fd)
 
-    def answered(self, lease_id: int, delivery_id: int, state: str, reply: str) -> None:
-        """With the process it is safe at once, with the machine at the next `begun`."""
-        self._write({"l": lease_id, "r": delivery_id, "s": state, "w": reply})
+    def went(self, lease_id: int, delivery_ids: Sequence[int]) -> None:
+        """Their bytes go now. Safe with the process; with the machine it is `begun` that counts."""
+        self._write([{"l": lease_id, "w": delivery_ids}])
+
+    def answered(self, answers: Iterable[tuple[int, Outcome]]) -> None:
+        """By lease. Safe with the process at once, with the machine at the next `begun`."""
+        self._write([{"l": lease_id, "r": o.delivery_id, "s": o.state, "t": o.reply} for lease_id, o in answers])
 
     def folded(self, lease_id: int) -> None:
         """The ledger has it all: forget. The file starts anew when no other lease is left."""
@@ -68,11 +83,25 @@ class Journal:
             self.left.discard(lease_id)
             if not self.left:
                 os.ftruncate(self._fd, 0)
+                self._size = os.write(self._fd, orjson.dumps({"m": boot_id()}) + b"\n")
 
-    def _write(self, line: dict[str, object]) -> None:
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    @property
+    def is_long(self) -> bool:
+        """Let every lease be folded before the next is claimed, so that it can start anew."""
+        return self._size > _LONG
+
+    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
+        data = b"".join([orjson.dumps(line) + b"\n" for line in lines])
         with self._lock:
-            os.write(self._fd, data)
+            self._size += os.write(self._fd, data)
+
+
+def boot_id() -> str:
+    """Another one after each start of the machine; empty where the system does not tell."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def of_this_process(directory: Path) -> Journal:
@@ -109,14 +138,14 @@ def fold_file(
     db: Database, path: Path, transport: Transport | None, ladder: Sequence[int], only: Sequence[int] | None = None
 ) -> int:
     """Folds the leases that name this file (`only`: these of them) by what is written in it."""
-    begun, answers = _read(path)
+    went, answers = _read(path)
     settled = 0
     with db.reading() as session:
         leases = claims.leases_of(session, socket.gethostname(), path.name)
     for lease_id in leases if only is None else only:
         with db.transaction() as session:
             outcomes = [
-                answers.get((lease_id, id_)) or _without_answer(id_, id_ in begun[lease_id], transport)
+                answers.get((lease_id, id_)) or _without_answer(id_, id_ in went[lease_id], transport)
                 for id_ in claims.under_lease(session, lease_id)
             ]
             for issue_id in sorted(claims.fold(session, lease_id, outcomes, ladder)):
@@ -132,8 +161,8 @@ def file_name(delivery_id: int) -> str:
     return f"{delivery_id}.delivery"
 
 
-def _without_answer(delivery_id: int, begun: bool, transport: Transport | None) -> Outcome:
-    if not begun:
+def _without_answer(delivery_id: int, went: bool, transport: Transport | None) -> Outcome:
+    if not went:
         return Outcome(delivery_id, "pending")
     kept = transport.kept(file_name(delivery_id)) if transport else None
     if kept is None:
@@ -144,16 +173,32 @@ def _without_answer(delivery_id: int, begun: bool, transport: Transport | None) 
 
 
 def _read(path: Path) -> tuple[defaultdict[int, set[int]], dict[tuple[int, int], Outcome]]:
-    """(begun ids by lease, answers). A torn last line was not synced, so what it tells had not happened."""
+    """(ids that may be on the wire by lease, answers). A torn last line was not synced, so what it tells had not happened."""
     begun: defaultdict[int, set[int]] = defaultdict(set)
+    went: defaultdict[int, set[int]] = defaultdict(set)
     answers: dict[tuple[int, int], Outcome] = {}
+    boot = ""
     for line in path.read_bytes().split(b"\n")[:-1]:
         try:
-            told = json.loads(line)
+            told = orjson.loads(line)
         except ValueError:
             continue
-        if "b" in told:
-            begun[told["l"]].add(told["b"])
+        if "m" in told:
+            boot = told["m"]
+        elif "b" in told:
+            begun[told["l"]].update(told["b"])
+        elif "w" in told:
+            went[told["l"]].update(told["w"])
         else:
-            answers[(told["l"], told["r"])] = Outcome(told["r"], told["s"], told["w"])
-    return begun, answers
+            answers[told["l"], told["r"]] = Outcome(told["r"], told["s"], told["t"])
+    same_boot = boot != "" and boot == boot_id()
+    return went if same_boot else begun, answers
+
+
+def _sync_directory(directory: Path) -> None:
+    """So that a new file's name outlives the machine too."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

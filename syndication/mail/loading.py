@@ -17,7 +17,7 @@ from syndication.ledger.lookup import content_of
 from syndication.ledger.mailings import Edition, Issue
 from syndication.mail.blocks import Block, EntryText, Render, compile_block
 from syndication.mail.edition import EditionSource, Imprint, compile_edition
-from syndication.mail.splice import Compiled
+from syndication.mail.splice import Compiled, Form
 
 KEPT_EDITIONS = 64
 KEPT_BLOCKS = 512
@@ -31,7 +31,7 @@ class Press:
         self.base_url = base_url
         self.max_html_bytes = max_html_bytes
         self.block = lru_cache(KEPT_BLOCKS)(self._block)
-        self._editions: OrderedDict[int, Compiled] = OrderedDict()
+        self._editions: OrderedDict[int, Form] = OrderedDict()
 
     def _block(self, entry: EntryText) -> Block:
         return compile_block(self.render, entry)
@@ -43,17 +43,17 @@ class Press:
             self.render, source, blocks, max_html_bytes=self.max_html_bytes, subject_prefix=subject_prefix
         )
 
-    def kept(self, edition_id: int) -> Compiled | None:
+    def kept(self, edition_id: int) -> Form | None:
         """The edition, if it is at hand."""
         return self._editions.get(edition_id)
 
-    def compiled(self, session: Session, edition_id: int) -> Compiled:
-        """The edition's message with its slots. Raises what `compile_edition` raises."""
+    def form(self, session: Session, edition_id: int) -> Form:
+        """The edition's message, ready to be filled. Raises what `compile_edition` raises."""
         found = self._editions.get(edition_id)
         if found is None:
             edition = session.get_one(Edition, edition_id)
             source, texts = source_of(session, edition, self.base_url)
-            found = self.compile(source, texts)
+            found = Form(self.compile(source, texts))
             self._editions[edition_id] = found
             while len(self._editions) > KEPT_EDITIONS:
                 self._editions.popitem(last=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
-from syndication.mail.transport import Parcel, Receipt, TransportTrouble
+from syndication.mail.transport import PATIENCE, Outgoing, Parcel, Receipt, TransportTrouble
 
 
 class Maildir:
@@ -15,7 +16,14 @@ class Maildir:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def carry(self, outgoing: Outgoing, patience: float = PATIENCE) -> None:
+        """See `Transport`: one by one, each asked for once more before it is written."""
+        ends = time.monotonic() + patience
+        while time.monotonic() < ends and (parcels := outgoing.next(1)):
+            if all(outgoing.going(parcels)):
+                outgoing.done([(parcel, self._keep(parcel)) for parcel in parcels])
+
+    def _keep(self, parcel: Parcel) -> Receipt:
         """Writes tmp, syncs, renames into new: a reader sees a whole message or none."""
         if not self.kept(parcel.name):
             try:

@@ -58,16 +58,46 @@ def seal(runs: tuple[bytes, ...], slots: tuple[Slot, ...]) -> bytes:
     return state.digest()
 
 
+class Form:
+    """A compiled mail made ready for many people. Raises GiveUp where its runs are not those that were gated.
+
+    The proof is taken when it is made and by `prove` again before each flight; in between, messages are put together from
+    these very runs, which are immutable.
+    """
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.prove()
+        self._pieces: list[bytes] = []
+        self._places: list[tuple[int, Slot]] = []
+        for run, slot in zip(compiled.runs, compiled.slots, strict=False):
+            self._pieces += (run, b"")
+            self._places.append((len(self._pieces) - 1, slot))
+        self._pieces.append(compiled.runs[-1])
+
+    def prove(self) -> None:
+        """Hashes the runs again and compares with what the gate counted."""
+        if seal(self.compiled.runs, self.compiled.slots) != self.compiled.digest:
+            raise GiveUp(
+                "the compiled mail is not the one that was checked;", remedy="nothing was sent; compile it again."
+            )
+
+    def message(self, values: Mapping[str, str], *, utf8_headers: bool = False) -> bytes:
+        """For one person. Raises BadInput for a value that does not fit its slot. `utf8_headers` (RFC 6532) only where the
+        relay takes SMTPUTF8. No line begins with a dot, so none has to be doubled on the wire."""
+        pieces = self._pieces.copy()
+        made: dict[Slot, bytes] = {}
+        for place, slot in self._places:
+            value = made.get(slot)
+            if value is None:
+                value = made[slot] = _value(slot, values, utf8_headers)
+            pieces[place] = value
+        return b"".join(pieces)
+
+
 def fill(compiled: Compiled, values: Mapping[str, str], *, utf8_headers: bool = False) -> bytes:
-    """The message for one person. Raises GiveUp where the runs are not those that were gated, BadInput for a value that
-    does not fit its slot. `utf8_headers` (RFC 6532) only where the relay takes SMTPUTF8."""
-    if seal(compiled.runs, compiled.slots) != compiled.digest:
-        raise GiveUp("the compiled mail is not the one that was checked;", remedy="nothing was sent; compile it again.")
-    pieces = [compiled.runs[0]]
-    for slot, run in zip(compiled.slots, compiled.runs[1:], strict=True):
-        pieces.append(_value(slot, values, utf8_headers))
-        pieces.append(run)
-    return b"".join(pieces)
+    """One message alone."""
+    return Form(compiled).message(values, utf8_headers=utf8_headers)
 
 
 def _value(slot: Slot, values: Mapping[str, str], utf8_headers: bool) -> bytes:
@@ -81,7 +111,8 @@ def _value(slot: Slot, values: Mapping[str, str], utf8_headers: bool) -> bytes:
     encoded = value.encode("utf-8")
     if slot.kind != TOKEN_IN_BODY:
         return encoded
-    return b"".join(encoded[i : i + _WIDTH] + _SOFT for i in range(0, len(encoded), _WIDTH))
+    lines = (encoded[i : i + _WIDTH] for i in range(0, len(encoded), _WIDTH))
+    return b"".join(_without_dot(line) + _SOFT for line in lines)
 
 
 def quoted(text: str, markers: Mapping[str, Slot]) -> tuple[list[bytes], list[Slot]]:
@@ -102,7 +133,15 @@ def quoted(text: str, markers: Mapping[str, Slot]) -> tuple[list[bytes], list[Sl
 
 def _printable(text: str) -> bytes:
     encoded = binascii.b2a_qp(text.encode("utf-8"), quotetabs=False, istext=True, header=False)
-    return encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    lines = encoded.replace(b"\r\n", b"\n").split(b"\n")
+    return b"\r\n".join(map(_without_dot, lines))
+
+
+def _without_dot(line: bytes) -> bytes:
+    """The line, if it begins with a dot, written so that it does not (RFC 2049 §3), and still at most 76 long."""
+    if not line.startswith(b"."):
+        return line
+    return b"=2E" + line[1:] if len(line) <= 74 else b"=2E" + _SOFT + _without_dot(line[1:])
 
 
 def _open_ended(run: bytes) -> bytes:
@@ -115,5 +154,5 @@ def _open_ended(run: bytes) -> bytes:
         cut = 70
         while b"=" in last[cut - 2 : cut]:  # never inside =XX
             cut -= 1
-        last = last[:cut] + _SOFT + last[cut:]
+        last = last[:cut] + _SOFT + _without_dot(last[cut:])
     return run[:start] + last + _SOFT

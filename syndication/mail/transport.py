@@ -1,20 +1,27 @@
-"""How mail leaves: the one interface of a relay and a maildir, chosen by `mail_url`."""
+"""How mail leaves: the one interface of a relay and a maildir, chosen by `mail_url`.
+
+A transport pulls: it asks its `Outgoing` for messages as it has room for them, asks once more before each one's bytes go, and
+tells what became of them. So the sender's gate, lease and journal stand between any message and the wire.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from syndication.errors import BadInput, TryLater
 from syndication.settings import Settings
+
+PATIENCE = 3_600.0  # seconds, where nobody sets a limit
 
 
 class TransportTrouble(TryLater):
     """The way out is blocked and nothing was handed over; it is nobody's delivery that failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Parcel:
     """One message ready for the wire. `name` identifies it for ever (`<id>.delivery`); `data` has CRLF line ends."""
 
@@ -24,17 +31,37 @@ class Parcel:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """`state`: sent | deferred | failed | unknown (handed over, and the answer was lost)."""
 
     state: Literal["sent", "deferred", "failed", "unknown"]
     reply: str
 
 
+Answer = tuple[Parcel, Receipt]
+
+
+class Outgoing(Protocol):
+    """The sender's side."""
+
+    def next(self, most: int) -> Sequence[Parcel]:
+        """Up to `most` messages to send next; none: there is nothing more now."""
+        ...
+
+    def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
+        """For each: may its bytes go now? What is refused here is not heard of again."""
+        ...
+
+    def done(self, answers: Sequence[Answer]) -> None:
+        """What became of messages that went, or that the relay refused before."""
+        ...
+
+
 class Transport(Protocol):
-    def send(self, parcel: Parcel) -> Receipt:
-        """Hands one message over. Raises TransportTrouble where it did not even begin."""
+    def carry(self, outgoing: Outgoing, patience: float = PATIENCE) -> None:
+        """Sends until `outgoing` has nothing more and everything that went is answered, `patience` seconds at most: what
+        is not answered then is told as unknown. Raises TransportTrouble where the way out is blocked; what was handed
+        over is told before, and what was not is still the sender's."""
         ...
 
     def kept(self, name: str) -> bool | None:
@@ -42,6 +69,33 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class _One:
+    """An `Outgoing` of one message, for mail outside the ledger."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.waiting = [parcel]
+        self.receipt: Receipt | None = None
+
+    def next(self, most: int) -> Sequence[Parcel]:
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        return taken
+
+    def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
+        return [True] * len(parcels)
+
+    def done(self, answers: Sequence[Answer]) -> None:
+        for _, self.receipt in answers:
+            pass
+
+
+def send_one(transport: Transport, parcel: Parcel) -> Receipt:
+    """One message, now. Raises TransportTrouble where it did not even begin."""
+    one = _One(parcel)
+    transport.carry(one)
+    assert one.receipt is not None, "a transport tells of every message or raises"
+    return one.receipt
 
 
 def open_transport(settings: Settings) -> Transport:
@@ -53,7 +107,12 @@ def open_transport(settings: Settings) -> Transport:
     if url.startswith("maildir:"):
         return Maildir(Path(url.removeprefix("maildir:")))
     if url.startswith(("smtp://", "smtps://")):
-        return Relay(url, timeout=settings.smtp_timeout_seconds)
+        return Relay(
+            url,
+            timeout=settings.smtp_timeout_seconds,
+            connections=settings.smtp_connections,
+            window=settings.smtp_window,
+        )
     raise BadInput(
         f"{url.split(':', 1)[0]!r} is no way to send mail;",
         where="SYNDICATION_MAIL_URL",

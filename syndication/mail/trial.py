@@ -18,7 +18,7 @@ from syndication.ledger.mailings import Issue
 from syndication.mail import headers
 from syndication.mail.loading import Press, frame_of, texts_of
 from syndication.mail.splice import fill
-from syndication.mail.transport import Parcel, Transport
+from syndication.mail.transport import Parcel, Transport, send_one
 from syndication.wiring import Wiring
 
 PREFIX = "[Test] "
@@ -62,7 +62,7 @@ def send_trial(wiring: Wiring, transport: Transport, address: str, *, cadence: s
     sender = headers.ascii_domain(headers.parsed_mailbox(mail_from)[1])
     values = {
         "to": headers.mailbox("", recipient),
-        "date": headers.date_value(clock.now()),
+        "date": headers.date_now(),
         "message_id": headers.message_id(authority, secrets.randbits(48), clock.now(), sender.rpartition("@")[2]),
         "unsubscribe": _NOBODY,
         "preferences": _NOBODY,
@@ -70,7 +70,7 @@ def send_trial(wiring: Wiring, transport: Transport, address: str, *, cadence: s
     }
     data = fill(compiled, values, utf8_headers=not recipient.isascii())
     try:
-        receipt = transport.send(Parcel(f"{time.time_ns() // 1_000}.trial", sender, recipient, data))
+        receipt = send_one(transport, Parcel(f"{time.time_ns() // 1_000}.trial", sender, recipient, data))
     finally:
         transport.close()
     return Trial(

@@ -6,6 +6,7 @@ import email
 import email.policy
 import socketserver
 from collections.abc import Callable
+from contextlib import suppress
 from email.message import EmailMessage
 
 from syndication import clock
@@ -99,16 +100,24 @@ def parsed(data: bytes) -> EmailMessage:
 
 
 class ScriptedRelay(socketserver.ThreadingTCPServer):
-    """Answers with `script[step]` (a bytes line, or None: hangs up) for the recipients in `only`, else with success."""
+    """Answers with `script[step]` (a bytes line, or None: hangs up) for the recipients in `only`, else with success.
+
+    Steps: connect, ehlo, mail, rcpt, data, end (of DATA or BDAT), other. `offers` in its answer to EHLO. A message counts as
+    received when its success has been said, or when its script says nothing (None) and hangs up.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Talk)
         self.script: dict[str, bytes | None] = {}
         self.only: set[str] | None = None
+        self.offers: tuple[str, ...] = ()
+        self.closes_after = 0  # messages on one connection
         self.received: list[tuple[str, bytes]] = []
+        self.talks: list[list[bytes]] = []  # the commands, by connection
         self.on_message: Callable[[int], None] = lambda _count: None
 
     @property
@@ -118,44 +127,77 @@ class ScriptedRelay(socketserver.ThreadingTCPServer):
 
 class _Talk(socketserver.StreamRequestHandler):
     server: ScriptedRelay
+    disable_nagle_algorithm = True
+
+    def _hit(self, step: str, recipient: str) -> bool:
+        return step in self.server.script and (self.server.only is None or recipient in self.server.only)
 
     def _say(self, step: str, usual: bytes, recipient: str) -> bool:
-        hit = step in self.server.script and (self.server.only is None or recipient in self.server.only)
-        line = self.server.script[step] if hit else usual
+        line = self.server.script[step] if self._hit(step, recipient) else usual
         if line is None:
             return False
         self.wfile.write(line + b"\r\n")
         return not line.startswith(b"421")
 
     def handle(self) -> None:
-        recipient = ""
+        with suppress(ConnectionError):  # the other side was killed, or hung up
+            self._talk()
+
+    def _talk(self) -> None:
+        recipient, commands, taken = "", [], 0
+        self.server.talks.append(commands)
+        refused = False
         if not self._say("connect", b"220 relay", recipient):
             return
         for line in self.rfile:
+            commands.append(line.rstrip())
             verb = line[:4].upper().strip()
-            if verb == b"RCPT":
-                recipient = line.split(b"<")[1].split(b">")[0].decode()
-            if verb == b"DATA":
-                if not self._say("data", b"354 go", recipient):
+            if verb == b"EHLO":
+                lines = [b"250-relay", *(b"250-" + name.encode() for name in self.server.offers)]
+                usual = b"\r\n".join([*lines[:-1], lines[-1].replace(b"250-", b"250 ", 1)])
+                if not self._say("ehlo", usual, recipient):
                     return
-                if self.server.script.get("data", b"354") != b"354" and (
-                    self.server.only is None or recipient in self.server.only
-                ):  # type: ignore[index]
-                    continue
-                body = b""
-                while not body.endswith(b"\r\n.\r\n"):
-                    more = self.rfile.readline()
-                    if not more:
+            elif verb == b"RCPT":
+                recipient = line.split(b"<")[1].split(b">")[0].decode()
+                script = self.server.script.get("rcpt", b"250")
+                refused = self._hit("rcpt", recipient) and script is not None and not script.startswith(b"2")
+                if not self._say("rcpt", b"250 ok", recipient):
+                    return
+            elif verb in {b"DATA", b"BDAT"}:
+                if verb == b"BDAT":
+                    body = self.rfile.read(int(line.split()[1]))
+                    if refused:
+                        self.wfile.write(b"554 5.5.1 no valid recipients\r\n")
+                        continue
+                else:
+                    if refused:
+                        self.wfile.write(b"554 5.5.1 no valid recipients\r\n")
+                        continue
+                    if not self._say("data", b"354 go", recipient):
                         return
-                    body += more
-                self.server.received.append((recipient, body[:-3].replace(b"\r\n..", b"\r\n.")))
-                self.server.on_message(len(self.server.received))
+                    if self._hit("data", recipient) and self.server.script["data"][:3] != b"354":  # type: ignore[index]
+                        continue
+                    body = b""
+                    while not body.endswith(b"\r\n.\r\n"):
+                        more = self.rfile.readline()
+                        if not more:
+                            return
+                        body += more
+                    body = body[:-3].replace(b"\r\n..", b"\r\n.")
+                if not body:
+                    return
+                if not self._hit("end", recipient) or self.server.script["end"] is None:
+                    self.server.received.append((recipient, body))
+                    self.server.on_message(len(self.server.received))
                 if not self._say("end", b"250 2.0.0 queued as X", recipient):
+                    return
+                taken += 1
+                if taken == self.server.closes_after:
                     return
             elif verb == b"QUIT":
                 self.wfile.write(b"221 bye\r\n")
                 return
             else:
-                step = {b"MAIL": "mail", b"RCPT": "rcpt"}.get(verb, "other")
+                step = {b"MAIL": "mail"}.get(verb, "other")
                 if not self._say(step, b"250 ok", recipient):
                     return

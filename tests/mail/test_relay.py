@@ -23,7 +23,7 @@ from mail_world import ScriptedRelay
 
 from syndication.errors import BadInput
 from syndication.mail.smtp import Relay
-from syndication.mail.transport import Parcel, TransportTrouble, open_transport
+from syndication.mail.transport import Parcel, TransportTrouble, open_transport, send_one
 from syndication.settings import Settings
 
 DATA = b"Subject: x\r\n\r\n.dot\r\n..two\r\nend\r\n"
@@ -96,8 +96,8 @@ def secure(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[Keeper, s
 def test_starttls_and_auth_then_the_message_as_it_is(secure: tuple[Keeper, str, Path]) -> None:
     keeper, place, cert = secure
     relay = Relay(f"smtp://us:p%40ss%2Fword@{place}?starttls=required&cafile={cert}", timeout=5)
-    assert relay.send(parcel()).state == "sent"
-    assert relay.send(parcel("añil@example.org")).state == "sent"
+    assert send_one(relay, parcel()).state == "sent"
+    assert send_one(relay, parcel("añil@example.org")).state == "sent"
     relay.close()
     assert keeper.secure == [True, True]
     assert keeper.envelopes[0].content == DATA
@@ -116,7 +116,7 @@ def test_a_wrong_password_certificate_or_no_tls_is_trouble_and_nobody_fails(secu
     keeper, place, cert = secure
     url = f"smtp://us:p%40ss%2Fword@{place}?starttls=required&cafile={cert}"
     with pytest.raises(TransportTrouble):
-        Relay(change(url, cert), timeout=5).send(parcel())
+        send_one(Relay(change(url, cert), timeout=5), parcel())
     assert keeper.envelopes == []
 
 
@@ -126,7 +126,7 @@ def test_tls_from_the_start(certificate: tuple[Path, ssl.SSLContext]) -> None:
     server.start()
     try:
         relay = Relay(f"smtps://127.0.0.1:{server.port}?cafile={certificate[0]}", timeout=5)
-        assert relay.send(parcel()).state == "sent"
+        assert send_one(relay, parcel()).state == "sent"
         relay.close()
     finally:
         server.stop()
@@ -134,13 +134,13 @@ def test_tls_from_the_start(certificate: tuple[Path, ssl.SSLContext]) -> None:
 
 def test_starttls_that_is_required_and_not_offered_sends_nothing(relay: ScriptedRelay) -> None:
     with pytest.raises(TransportTrouble):
-        Relay(f"{relay.url}?starttls=required", timeout=5).send(parcel())
+        send_one(Relay(f"{relay.url}?starttls=required", timeout=5), parcel())
     assert relay.received == []
 
 
 def test_an_address_in_another_script_fails_where_the_relay_cannot_take_it(relay: ScriptedRelay) -> None:
     way = Relay(relay.url, timeout=5)
-    receipt = way.send(parcel("añil@example.org"))
+    receipt = send_one(way, parcel("añil@example.org"))
     way.close()
     assert receipt.state == "failed"
     assert "SMTPUTF8" in receipt.reply
@@ -148,7 +148,7 @@ def test_an_address_in_another_script_fails_where_the_relay_cannot_take_it(relay
 
 def test_a_silent_relay_is_given_up_after_the_time_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TransportTrouble):
-        Relay(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(parcel())
+        send_one(Relay(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3), parcel())
 
 
 @pytest.mark.parametrize("url", ["smtp://h?starttls=perhaps", "smtp://h?pipelining=1", "ftp://h"])
@@ -170,7 +170,7 @@ def test_postfixs_sink_takes_it() -> None:
                     break
             time.sleep(0.02)
         relay = Relay(f"smtp://127.0.0.1:{port}", timeout=5)
-        assert [relay.send(parcel()).state for _ in range(20)] == ["sent"] * 20
+        assert [send_one(relay, parcel()).state for _ in range(20)] == ["sent"] * 20
         relay.close()
     finally:
         server.terminate()

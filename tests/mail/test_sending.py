@@ -311,13 +311,13 @@ def test_a_dead_workers_journal_tells_what_became_of_its_slice(wiring: Wiring) -
     directory = journals_dir(wiring)
     dead = journal.Journal(directory)
     claim = _lease(wiring, dead.name)
-    dead.begun(claim.lease_id, 1)
-    dead.answered(claim.lease_id, 1, "sent", "250 ok")
-    dead.begun(claim.lease_id, 2)
+    dead.begun(claim.lease_id, [1, 2, 3])
+    dead.went(claim.lease_id, [1, 2])
+    dead.answered([(claim.lease_id, Outcome(1, "sent", "250 ok"))])
     assert recover(wiring) == 0, "its worker lives"
     os.close(dead._fd)
     with dead.path.open("ab") as file:
-        file.write(b'{"l":1,"b":3')  # torn: it was not on disk, so nothing went out
+        file.write(b'{"l":1,"w":[3]')  # torn: it was not written whole, so nothing went out
     assert recover(wiring) == 5
     assert states(wiring) == {"sent": 1, "unknown": 1, "pending": 3}
     assert not dead.path.exists()
@@ -327,8 +327,8 @@ def test_with_the_maildir_nothing_is_unknown(wiring: Wiring) -> None:
     new_issue(wiring.db, 3)
     dead = journal.Journal(journals_dir(wiring))
     claim = _lease(wiring, dead.name)
-    for id_ in (1, 2):
-        dead.begun(claim.lease_id, id_)
+    dead.begun(claim.lease_id, [1, 2])
+    dead.went(claim.lease_id, [1, 2])
     outbox = Maildir(wiring.settings.data_dir / "outbox")
     (outbox.path / "new").mkdir(parents=True)
     (outbox.path / "new" / "1.delivery").write_bytes(b"x")
@@ -341,8 +341,9 @@ def test_a_lost_slice_is_unknown_after_the_grace_and_a_late_journal_still_tells(
     new_issue(wiring.db, 2)
     dead = journal.Journal(journals_dir(wiring))
     claim = _lease(wiring, dead.name)
-    dead.begun(claim.lease_id, 1)
-    dead.answered(claim.lease_id, 1, "sent", "250 ok")
+    dead.begun(claim.lease_id, [1, 2])
+    dead.went(claim.lease_id, [1])
+    dead.answered([(claim.lease_id, Outcome(1, "sent", "250 ok"))])
     with clock.shifted(timedelta(seconds=100)):
         recover(wiring)
         assert states(wiring) == {"sending": 2}, "expiry alone frees nothing"

@@ -1,0 +1,96 @@
+"""From a claimed delivery to bytes: the edition's form filled for one person, or a letter written out."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from syndication.audience.handles import handle_token
+from syndication.content import PublishedNotice
+from syndication.errors import SyndicationError
+from syndication.ledger import notices
+from syndication.ledger.claims import Claimed
+from syndication.ledger.content import Publication
+from syndication.mail import headers
+from syndication.mail.gate import Passed, Person
+from syndication.mail.journal import file_name
+from syndication.mail.letters import compile_letter
+from syndication.mail.loading import Press
+from syndication.mail.splice import Form
+from syndication.mail.transport import Parcel
+from syndication.wiring import Wiring
+
+
+class Packing:
+    """What makes parcels, kept over slices. `load` what they need while the ledger is at hand, then `parcel` each."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.press = Press(wiring.renderer.render, wiring.base_url, wiring.settings.mail_max_html_bytes)
+        self._wiring = wiring
+        self._publications: dict[int, Publication] = {}
+        self._senders: dict[int, str] = {}
+        self._notices: dict[tuple[int, str], PublishedNotice] = {}
+
+    def load(self, session: Session, passed: Passed) -> dict[int, str]:
+        """Compiles what the rows need. Editions that cannot be made, with the reason."""
+        held: dict[int, str] = {}
+        for publication_id in {row.publication_id for row in passed.go}:
+            publication = self._publications[publication_id] = session.get_one(Publication, publication_id)
+            mailbox = headers.parsed_mailbox(publication.mail_from)
+            self._senders[publication_id] = headers.ascii_domain(mailbox[1])
+        for row in passed.go:
+            if row.edition_id is None:
+                language = passed.letters[row.id].language
+                key = row.publication_id, language
+                self._notices[key] = notices.current(session, row.publication_id, language)
+        for edition_id in dict.fromkeys(row.edition_id for row in passed.go if row.edition_id is not None):
+            try:
+                self.press.form(session, edition_id)
+            except SyndicationError as error:
+                held[edition_id] = str(error)
+        return held
+
+    def prove(self, rows: list[Claimed]) -> None:
+        """Once a flight: the runs of its editions are still those that the gate counted. Raises GiveUp."""
+        for edition_id in {row.edition_id for row in rows if row.edition_id is not None}:
+            form = self.press.kept(edition_id)
+            if form is not None:
+                form.prove()
+
+    def parcel(self, row: Claimed, passed: Passed) -> Parcel:
+        """Raises BadInput for what is wrong with this person's address or name, SyndicationError for what is ours."""
+        publication = self._publications[row.publication_id]
+        sender = self._senders[row.publication_id]
+        values = {
+            "date": headers.date_now(),
+            "message_id": headers.message_id(
+                publication.tag_authority, row.id, row.created_at, sender.rpartition("@")[2]
+            ),
+        }
+        if row.edition_id is None:
+            letter = passed.letters[row.id]
+            notice = self._notices[row.publication_id, letter.language]
+            compiled = compile_letter(
+                self._wiring.renderer.render, self._wiring.signer, publication, notice, letter, self._wiring.base_url,
+                link_hours=self._wiring.settings.consent_token_hours,
+            )  # fmt: skip
+            form, name, address = Form(compiled), "", letter.address
+        else:
+            person = passed.people[row.subscriber_id or 0]
+            form = self.press.kept(row.edition_id) or self._form_again(row.edition_id)
+            values |= personal(person, self._wiring.signer.make("issue", row.id))
+            name, address = person.name, person.address
+        address = headers.ascii_domain(address)
+        values["to"] = headers.mailbox(name, address)
+        data = form.message(values, utf8_headers=not address.isascii())
+        return Parcel(file_name(row.id), sender, address, data)
+
+    def _form_again(self, edition_id: int) -> Form:
+        """A slice of more editions than the press keeps."""
+        with self._wiring.db.reading() as session:
+            return self.press.form(session, edition_id)
+
+
+def personal(person: Person, browser_token: str) -> dict[str, str]:
+    """The values of a digest's personal slots."""
+    handle = handle_token(person.handle)
+    return {"unsubscribe": handle, "preferences": handle, "browser": browser_token}
