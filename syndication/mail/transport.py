@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from syndication.errors import BadInput, TryLater
+from syndication.errors import TryLater
 from syndication.settings import Settings
 
 PATIENCE = 3_600.0  # seconds, where nobody sets a limit
@@ -106,15 +106,6 @@ def open_transport(settings: Settings) -> Transport:
     url = settings.resolved_mail_url
     if url.startswith("maildir:"):
         return Maildir(Path(url.removeprefix("maildir:")))
-    if url.startswith(("smtp://", "smtps://")):
-        return Relay(
-            url,
-            timeout=settings.smtp_timeout_seconds,
-            connections=settings.smtp_connections,
-            window=settings.smtp_window,
-        )
-    raise BadInput(
-        f"{url.split(':', 1)[0]!r} is no way to send mail;",
-        where="SYNDICATION_MAIL_URL",
-        remedy="write smtp://user:password@host:port, smtps://… or maildir:PATH.",
+    return Relay(
+        url, timeout=settings.smtp_timeout_seconds, connections=settings.smtp_connections, window=settings.smtp_window
     )

@@ -151,7 +151,7 @@ def test_a_silent_relay_is_given_up_after_the_time_limit() -> None:
         send_one(Relay(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3), parcel())
 
 
-@pytest.mark.parametrize("url", ["smtp://h?starttls=perhaps", "smtp://h?pipelining=1", "ftp://h"])
+@pytest.mark.parametrize("url", ["smtp://h?starttls=perhaps", "smtp://h?pipelining=1"])
 def test_a_wrong_address_of_the_relay_is_told_with_what_is_known(url: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="MAIL_URL"):
         open_transport(Settings(data_dir=tmp_path, mail_url=url))
