@@ -23,6 +23,7 @@ QUEUES = {
     "mail.send_due": "mail",
     "mail.send_transactional": "transactional",
     "push.send": "push",
+    "partners.forget_polls": "maintenance",
 }
 
 

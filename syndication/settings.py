@@ -108,6 +108,10 @@ class Settings(BaseSettings):
         False, description="Also push to 127.0.0.0/8 and ::1, for development; never to other private addresses."
     )
 
+    partner_pulls_per_minute: int = Field(120, ge=1, description="Requests one partner may make in a minute.")
+    partner_polls_kept_days: int = Field(
+        90, ge=1, description="How long requests of partners that carried no text stay on record; those with text stay."
+    )
     consent_token_hours: int = Field(72, ge=1, description="How long a confirmation link works.")
     trusted_proxies: str = Field("", description="Comma list of addresses whose X-Forwarded-For is believed.")
 

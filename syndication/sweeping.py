@@ -21,6 +21,7 @@ from syndication.feeds import artifacts
 from syndication.ledger import claims
 from syndication.mail.sender import DIGESTS, LETTERS, recover, send_due
 from syndication.mail.transport import open_transport
+from syndication.partners import pulls
 from syndication.push import sender as push_sender
 from syndication.wiring import Wiring
 
@@ -83,6 +84,10 @@ OWED: dict[str, Owed] = {
     "digests.look_through": Owed(lambda session: _when(bundling.anything_to_look_through(session)), _look_through),
     "mail.send_due": _mail(DIGESTS),
     "push.send": Owed(lambda session: _when(push_sender.anything_to_do(session)), push_sender.send_due),
+    "partners.forget_polls": Owed(
+        lambda session: _when(pulls.anything_to_forget(session)),
+        lambda wiring: pulls.forget_polls(wiring.db, wiring.settings.partner_polls_kept_days),
+    ),
 }
 
 

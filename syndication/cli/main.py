@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "digest": ("digest", "app", "Issues: cut, list, pause, resume, cancel, test."),
     "deliveries": ("deliveries", "app", "Mail: list, explain and retry by issue, state and domain."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
-    "partners": ("partners", "app", "Partner sites: add, list, revoke, and what they pulled."),
+    "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),
     "hub": ("hub", "app", "WebSub: topics, subscriptions, dead subscribers."),
     "doctor": ("doctor", "doctor", "What is wrong with this set-up, and how to mend it."),
 }

@@ -1,21 +1,26 @@
-"""`syndicate partners`: add, list, show, revoke, capability."""
+"""`syndicate partners`: add, list, show, pulls, rotate, revoke, capability."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from syndication.cli.output import AsJson, emit, say, state
 
-app = typer.Typer(no_args_is_help=True, help="Partner sites: add, list, show, revoke, capability.")
+app = typer.Typer(no_args_is_help=True, help="Partner sites: add, list, show, pulls, rotate, revoke, capability.")
+Name = Annotated[str, typer.Argument(help="The partner's name or number.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")]
 
 
 @app.command()
 def add(
-    name: str,
-    series: Annotated[list[str] | None, typer.Option(help="A series they may pull; none: all.")] = None,
-    licence: Annotated[str, typer.Option(help="What they may do, in a sentence or an address.")] = "",
+    name: Annotated[str, typer.Argument(help="The site.")],
+    series: Annotated[
+        list[str] | None, typer.Option(help="A series they may pull, by slug; give it once for each. None: all.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="What was agreed: a sentence, or the address of a licence.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """A partner site; prints its token, this once."""
@@ -28,7 +33,11 @@ def add(
         made = keys.add(session, the_publication(session), name, series or (), licence=licence)
         record = _record(session, made.partner)
     render_owed(wiring.db, wiring.base_url)
-    emit({**record, "token": made.token, "feed": f"{wiring.base_url}/partners/v1/feed.rss"}, as_json)
+    if as_json:
+        emit({**record, "token": made.token, "feed": f"{wiring.base_url}/partners/v1/feed.rss"}, True)
+        return
+    emit(record)
+    _hand_over(wiring.base_url, made.partner.name, made.token)
 
 
 @app.command("list")
@@ -44,21 +53,14 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(name: str, limit: int = 50, as_json: AsJson = False) -> None:
-    """One partner with its newest pulls: when, what, which revisions, how much."""
-    from sqlalchemy import select
-
-    from syndication.ledger.tables import Pull
+def show(name: Name, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """One partner with its newest pulls."""
     from syndication.partners import keys
 
     with state().db.reading() as session:
         partner = keys.partner_named(session, name)
         record = _record(session, partner)
-        query = select(Pull).where(Pull.partner_id == partner.id).order_by(Pull.id.desc()).limit(limit)
-        pulls = [
-            {"at": p.at, "what": p.what, "status": p.status, "bytes": p.bytes, "revisions": p.revisions}
-            for p in session.scalars(query)
-        ]
+        pulls = _pulls(session, partner.id, limit)
     if as_json:
         emit({**record, "pulls": pulls}, True)
         return
@@ -67,24 +69,84 @@ def show(name: str, limit: int = 50, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(name: str) -> None:
-    """Take every key of a partner back, at once and for good."""
+def pulls(
+    name: Annotated[str, typer.Argument(help="The partner's name or number; left out: everybody's.")] = "",
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Every pull: when, what, which revisions (named in --json), how much; refused ones too."""
     from syndication.partners import keys
 
-    with state().db.transaction() as session:
-        keys.revoke(keys.partner_named(session, name))
-    say(f"{name} is revoked.")
+    with state().db.reading() as session:
+        partner = keys.partner_named(session, name) if name else None
+        rows = _pulls(session, partner.id if partner else None, limit)
+    emit(rows, as_json, columns=("at", "partner", "what", "status", "bytes", "texts"))
 
 
 @app.command()
-def capability(name: str, off: Annotated[bool, typer.Option("--off", help="Switch it off.")] = False) -> None:
+def rotate(
+    name: Name,
+    keep_old_hours: Annotated[
+        float, typer.Option(min=0, max=24 * 90, help="How long the old token works on; 0 ends it now.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A new token for a partner; prints it, this once."""
+    from syndication.partners import keys
+
+    wiring = state()
+    with wiring.db.transaction() as session:
+        partner = keys.partner_named(session, name)
+        token = keys.rotate(partner, timedelta(hours=keep_old_hours))
+        record = _record(session, partner)
+    if as_json:
+        emit({**record, "token": token}, True)
+        return
+    _hand_over(wiring.base_url, partner.name, token)
+
+
+@app.command()
+def revoke(name: Name, as_json: AsJson = False) -> None:
+    """Take every key of a partner back, at once and for good. The record and its pulls stay."""
+    from syndication.partners import keys
+
+    with state().db.transaction() as session:
+        partner = keys.partner_named(session, name)
+        keys.revoke(partner)
+        record = _record(session, partner)
+    if as_json:
+        emit(record, True)
+    else:
+        say(f"{partner.name} is revoked.")
+
+
+@app.command()
+def capability(
+    name: Name, off: Annotated[bool, typer.Option("--off", help="Switch it off.")] = False, as_json: AsJson = False
+) -> None:
     """A secret address for importers that take only a URL; prints it, this once. A new one ends the old one."""
     from syndication.partners import keys
 
     wiring = state()
     with wiring.db.transaction() as session:
-        secret = keys.switch_capability(keys.partner_named(session, name), not off)
-    say(f"{wiring.base_url}/partners/c/{secret}/feed.rss" if secret else f"{name} has no capability address.")
+        partner = keys.partner_named(session, name)
+        secret = keys.switch_capability(partner, not off)
+    address = f"{wiring.base_url}/partners/c/{secret}/feed.rss" if secret else None
+    if as_json:
+        emit({"name": partner.name, "capability": bool(secret), "feed": address}, True)
+    elif address:
+        say(address)
+        say(
+            "Who has this address can read: send it as you would a password. feed.atom, feed.json and entries lie beside it."
+        )
+    else:
+        say(f"{partner.name} has no capability address.")
+
+
+def _hand_over(base_url: str, name: str, token: str) -> None:
+    say(f"\nToken of {name}, shown this once:\n\n    {token}\n")
+    say(f"For them: {base_url}/partners/docs. To try it:")
+    say(f"    curl -H 'Authorization: Bearer {token}' {base_url}/partners/v1/feed.rss")
 
 
 def _record(session: Any, partner: Any) -> dict[str, Any]:
@@ -103,3 +165,20 @@ def _record(session: Any, partner: Any) -> dict[str, Any]:
         "revoked_at": partner.revoked_at,
         "last_pull": session.scalar(select(func.max(Pull.at)).where(Pull.partner_id == partner.id)),
     }
+
+
+def _pulls(session: Any, partner_id: int | None, limit: int) -> list[dict[str, Any]]:
+    from sqlalchemy import select
+
+    from syndication.ledger.tables import Partner, Pull
+
+    query = select(Pull, Partner.name).join(Partner).order_by(Pull.at.desc(), Pull.id.desc()).limit(limit)
+    if partner_id is not None:
+        query = query.where(Pull.partner_id == partner_id)
+    return [
+        {
+            "at": pull.at, "partner": name, "what": pull.what, "status": pull.status, "bytes": pull.bytes,
+            "texts": pull.texts, "revisions": pull.revisions,
+        }
+        for pull, name in session.execute(query)
+    ]  # fmt: skip

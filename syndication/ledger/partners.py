@@ -12,7 +12,8 @@ from syndication.ledger.base import Base, BigId
 
 
 class Partner(Base):
-    """A site that republishes. Tokens are stored as hashes only; `capability_hash` is None unless switched on."""
+    """A site that republishes. Tokens are stored as hashes only; `capability_hash` is None unless switched on. After a
+    rotation the token before it may work on until `old_token_until`."""
 
     __tablename__ = "partner"
 
@@ -22,6 +23,8 @@ class Partner(Base):
     series_ids: Mapped[list[Any]]  # sorted; empty: all series, those to come too
     feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))  # shared by partners of equal scope
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    old_token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    old_token_until: Mapped[datetime | None]
     capability_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     licence: Mapped[str] = mapped_column(Text, default="")
     demo: Mapped[bool] = mapped_column(default=False)
@@ -30,15 +33,16 @@ class Partner(Base):
 
 
 class Pull(Base):
-    """One pull: when, what, which revisions, how much."""
+    """One request of a known partner, refused ones too: when, what, which revisions, how much of a body."""
 
     __tablename__ = "pull"
-    __table_args__ = (Index("ix_pull_partner", "partner_id", "at"),)
+    __table_args__ = (Index("ix_pull_partner", "partner_id", "at"), Index("ix_pull_at", "at"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     partner_id: Mapped[int] = mapped_column(ForeignKey("partner.id"))
     at: Mapped[datetime]
-    what: Mapped[str] = mapped_column(String(40))  # rss | atom | json | entries | entry
+    what: Mapped[str] = mapped_column(String(40))  # rss | atom | json | entries | entry | feed (no such format)
     status: Mapped[int]
     bytes: Mapped[int]
-    revisions: Mapped[list[Any]]
+    texts: Mapped[int]  # how many it carried; 0: a poll that brought nothing new, or a refusal
+    revisions: Mapped[list[Any]]  # their ids

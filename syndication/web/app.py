@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 
 from starlette.applications import Starlette
@@ -20,6 +22,7 @@ from syndication.errors import BadInput, NotFound, SyndicationError
 from syndication.rendering import SHIPPED
 from syndication.web.feeds import Feeds, is_feed_path
 from syndication.web.pages import page
+from syndication.web.partner_door import hide_capabilities
 from syndication.wiring import Wiring, wiring_of_a_process
 
 NOUNS = (
@@ -45,7 +48,16 @@ def create_app(wiring: Wiring) -> ASGIApp:
     def failed(request: Request, error: Exception) -> Response:
         return _failed(wiring, request, error)
 
-    rest = Starlette(routes=routes, exception_handlers={HTTPException: failed, SyndicationError: failed})
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        """Starlette leaves out what is mounted; it begins and ends with us."""
+        async with AsyncExitStack() as stack:
+            for route in app.routes:
+                if isinstance(route, Mount) and isinstance(route.app, Starlette):
+                    await stack.enter_async_context(route.app.router.lifespan_context(route.app))
+            yield
+
+    rest = Starlette(routes=routes, exception_handlers={HTTPException: failed, SyndicationError: failed}, lifespan=life)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_feed_path(scope["path"]):
@@ -58,6 +70,7 @@ def create_app(wiring: Wiring) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The app as the settings of this process say."""
+    hide_capabilities()
     return create_app(wiring_of_a_process())
 
 

@@ -310,6 +310,8 @@ def upgrade() -> None:
         sa.Column("series_ids", sa.JSON(), nullable=False),
         sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("old_token_hash", sa.String(length=64), nullable=True),
+        sa.Column("old_token_until", UtcDateTime(), nullable=True),
         sa.Column("capability_hash", sa.String(length=64), nullable=True),
         sa.Column("licence", sa.Text(), nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
@@ -320,6 +322,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partner")),
         sa.UniqueConstraint("capability_hash", name=op.f("uq_partner_capability_hash")),
         sa.UniqueConstraint("name", name=op.f("uq_partner_name")),
+        sa.UniqueConstraint("old_token_hash", name=op.f("uq_partner_old_token_hash")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_partner_token_hash")),
     )
     op.create_table(
@@ -443,10 +446,12 @@ def upgrade() -> None:
         sa.Column("what", sa.String(length=40), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("texts", sa.Integer(), nullable=False),
         sa.Column("revisions", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_pull_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pull")),
     )
+    op.create_index("ix_pull_at", "pull", ["at"], unique=False)
     op.create_index("ix_pull_partner", "pull", ["partner_id", "at"], unique=False)
     op.create_table(
         "revision",
