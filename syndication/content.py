@@ -77,7 +77,7 @@ class MediaFile(Record):
     ext: str
     width: int
     height: int
-    data: bytes
+    data: bytes = Field(repr=False)
 
 
 class EntryDraft(Record):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
@@ -163,8 +163,10 @@ def _store(session: Session, plan: Plan, rendered: dict[int, list[artifacts.Rend
     for revision in plan.revisions:
         for sha256 in {image.sha256 for image in content_of(revision).images}:
             session.add(MediaUse(sha256=sha256, revision_id=revision.id))
-    for draft in plan.spent:
-        session.delete(draft)
+    for draft in plan.spent:  # unless a newer text was imported since: that one waits
+        same = (Draft.entry_id == draft.entry_id, Draft.source_hash == draft.source_hash)
+        session.execute(delete(Draft).where(*same).execution_options(synchronize_session=False))
+        session.expunge(draft)
     seq = plan.seq + len(plan.entries)
     plan.publication.last_updated = plan.entries[-1].updated_at
     session.flush()

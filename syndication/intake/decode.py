@@ -1,35 +1,71 @@
-"""Bytes of a document to text, or a clear refusal: empty, too large, binary, not UTF-8. Pure."""
+"""Bytes of a document to text, or a clear refusal: empty, too large, binary, in an encoding that nothing names. Pure."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 
 from syndication.errors import BadInput
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_DECLARED = re.compile(
+    rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]{0,100}?encoding=["']([\w.:-]+)""", re.I
+)
+_DECLARED_WITHIN = 2_048  # bytes
+_KNOWN = re.compile(
+    r"(?:windows-|cp)125[0-8]|iso-8859-1?\d|latin1|(?:us-)?ascii|koi8-[ru]|shift_jis|euc-(?:jp|kr)|iso-2022-jp|gbk|gb2312|gb18030"
+    r"|big5|mac-?roman|utf-8"
+)
+# What browsers take these names for (WHATWG Encoding Standard §4.2).
+_TAKEN_FOR = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "us-ascii": "cp1252",
+    "ascii": "cp1252",
+    "iso-8859-9": "cp1254",
+}
 
 
-def decode(data: bytes, source: str, *, max_bytes: int) -> tuple[str, tuple[str, ...]]:
-    """(text with LF line ends, warnings). UTF-8 with or without BOM, or UTF-16 with one. Raises BadInput."""
+def decode(data: bytes, source: str, *, max_bytes: int, declares: bool = False) -> tuple[str, tuple[str, ...]]:
+    """(text with LF line ends, warnings). UTF-8 with or without BOM, or UTF-16 with one; where the form is one that `declares`
+    its encoding (HTML) and it is not UTF-8, as it says. Raises BadInput."""
     check_size(len(data), source, max_bytes)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not wide and b"\0" in data:
         raise BadInput("this is a binary file, not a document;", where=source, remedy="import text, Markdown or HTML.")
-    name = "UTF-16" if wide else "UTF-8"
-    try:
-        text = data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise BadInput(
-            f"byte {error.start} is not {name};", where=f"{source}, line {line}", remedy="save the document as UTF-8."
-        ) from error
+    text = _text(data, source, wide, _declared(data) if declares else "")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise BadInput("the document is empty;", where=source, remedy="give it a title and a text, or take it away.")
     cleaned = without_controls(text)
     count = len(text) - len(cleaned)
-    return cleaned, (f"{count} control characters were taken out",) if count else ()
+    characters = "character was" if count == 1 else "characters were"
+    return cleaned, (f"{count} control {characters} taken out",) if count else ()
+
+
+def _text(data: bytes, source: str, wide: bool, declared: str) -> str:
+    tries = [("UTF-16", "utf-16")] if wide else [("UTF-8", "utf-8-sig"), *([(declared, declared)] if declared else [])]
+    for _, codec in tries[:-1]:
+        with suppress(UnicodeDecodeError):
+            return data.decode(codec)
+    name, codec = tries[-1]
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"byte {error.start} is not {name};", where=f"{source}, line {line}", remedy="save the document as UTF-8."
+        ) from error
+
+
+def _declared(data: bytes) -> str:
+    """The encoding that an HTML document says it has; empty where it says none that is known."""
+    found = _DECLARED.search(data[:_DECLARED_WITHIN])
+    if found is None:
+        return ""
+    name = (found[1] or found[2]).decode("ascii").lower()
+    return _TAKEN_FOR.get(name, name) if _KNOWN.fullmatch(name) else ""
 
 
 def check_size(size: int, source: str, max_bytes: int) -> None:

@@ -1,21 +1,31 @@
-"""What a document may say about itself: front matter, or `<meta>` of the same names. Pure."""
+"""What a document may say about itself: front matter, or `<meta>` of the same names. Pure.
+
+A key that is nearly one of ours is a mistake that may matter (`publish_at` mistyped would break an embargo): the document
+stops. A key of another system is left alone, and a warning says so.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from syndication.content import Author, Related
+from syndication.dates import parsed
 from syndication.errors import BadInput
 from syndication.intake.decode import without_controls
 
 LANGUAGE = r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$"  # BCP 47, its shape
+# How other systems call the same.
+ALSO = {
+    "author": "authors", "byline": "authors", "date": "published", "description": "standfirst", "excerpt": "standfirst",
+    "keywords": "topics", "lang": "language", "subtitle": "standfirst", "summary": "standfirst", "tags": "topics",
+}  # fmt: skip
+_LONGEST = 1_000  # characters of a title, standfirst, name or topic
 
 
 class Front(BaseModel):
@@ -23,10 +33,10 @@ class Front(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    id: str | None = None
-    title: str = ""
-    standfirst: str = ""
-    slug: str | None = None
+    id: str | None = Field(None, max_length=300)
+    title: str = Field("", max_length=500)
+    standfirst: str = Field("", max_length=5_000)
+    slug: str | None = Field(None, max_length=300)
     series: str | None = None
     part: int | None = Field(None, ge=0, le=100_000)
     authors: tuple[Author, ...] = ()
@@ -38,11 +48,6 @@ class Front(BaseModel):
     canonical_url: str | None = None
     licence_url: str | None = None
     notes: tuple[str, ...] = ()
-
-    @field_validator("id", mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        return None if value is None else str(value)
 
     @field_validator("authors", mode="before")
     @classmethod
@@ -62,7 +67,9 @@ class Front(BaseModel):
     @field_validator("published", "publish_at", mode="before")
     @classmethod
     def _moment(cls, value: Any) -> Any:
-        return datetime.combine(value, time()) if isinstance(value, date) and not isinstance(value, datetime) else value
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime.combine(value, time())
+        return parsed(str(value)) if isinstance(value, str | int | float) else value
 
     @field_validator("canonical_url", "licence_url")
     @classmethod
@@ -75,38 +82,73 @@ class Front(BaseModel):
         for one in value:
             if one.url is not None:
                 _web(one.url)
+            if not (words := one.name if isinstance(one, Author) else one.title) or len(words) > _LONGEST:
+                raise ValueError(f"give each a {'name' if isinstance(one, Author) else 'title'}")
         return value
 
 
-def front(fields: dict[str, Any], source: str, lines: Mapping[str, int] | None = None) -> Front:
-    """Raises BadInput that names the key, its line (of `lines`, key → line), the reason and near names.
-
-    Every text of it is one line without control characters: a title becomes a mail's subject.
-    """
+def front(
+    fields: Mapping[str, Any], source: str, lines: Mapping[str, int] | None = None
+) -> tuple[Front, tuple[str, ...]]:
+    """(what it says, warnings). Raises BadInput that names the key, its line (of `lines`, key → line), the reason and near
+    names. Every text of it is one line without control characters: a title becomes a mail's subject."""
+    lines = lines or {}
+    known: dict[str, Any] = {}
+    foreign: list[str] = []
+    for name, value in fields.items():
+        key = ALSO.get(name, name)
+        if key not in Front.model_fields:
+            near = get_close_matches(key.lower().replace("-", "_"), (*Front.model_fields, *ALSO), n=1, cutoff=0.75)
+            if near:
+                raise BadInput(
+                    f"front matter has an unknown key {name!r};",
+                    where=_line(source, lines, name),
+                    remedy=f"did you mean {ALSO.get(near[0], near[0])}?",
+                )
+            foreign.append(name)
+        elif key in known:
+            raise BadInput(
+                f"front matter says {key} twice;", where=_line(source, lines, name), remedy="leave one of the two."
+            )
+        elif value not in (None, ""):
+            known[key] = _tidy(value)
+    warning = f"front matter keys that mean nothing here were left alone: {', '.join(foreign)} (see docs/documents.md)"
     try:
-        return Front.model_validate({key: _tidy(value) for key, value in fields.items()})
+        return Front.model_validate(known), (warning,) if foreign else ()
     except ValidationError as error:
-        errors = error.errors()
-        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-        key = ".".join(str(part) for part in first["loc"])
-        line = (lines or {}).get(str(first["loc"][0])) if first["loc"] else None
-        where = f"{source}, line {line}" if line else source
-        if first["type"] == "extra_forbidden":
-            near = get_close_matches(key, Front.model_fields, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"known are: {', '.join(Front.model_fields)}."
-            raise BadInput(f"front matter has an unknown key {key!r};", where=where, remedy=remedy) from error
-        raise BadInput(
-            f"{key}: {first['msg']};", where=where, remedy="correct this key of the front matter."
-        ) from error
+        raise _told(error, source, lines) from error
+
+
+def _told(error: ValidationError, source: str, lines: Mapping[str, int]) -> BadInput:
+    errors = error.errors()
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    path = [str(part) for part in first["loc"]]
+    name = next(
+        (n for n in (path[0], *(other for other, key in ALSO.items() if key == path[0])) if n in lines), path[0]
+    )
+    where = _line(source, lines, name)
+    if first["type"] == "extra_forbidden":
+        known = ("name", "url") if path[0] == "authors" else ("title", "url")
+        return BadInput(
+            f"{path[0]} has an unknown key {path[-1]!r};", where=where, remedy=f"each may have {' and '.join(known)}."
+        )
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    if first["type"] in ("string_type", "model_type"):
+        reason = "it should be words" if first["type"] == "string_type" else "write words, or a list of name and url"
+    return BadInput(f"{'.'.join(path)}: {reason};", where=where, remedy="correct this key of the front matter.")
+
+
+def _line(source: str, lines: Mapping[str, int], name: str) -> str:
+    return f"{source}, line {lines[name]}" if name in lines else source
 
 
 def _tidy(value: Any) -> Any:
     if isinstance(value, str):
         return " ".join(without_controls(value).split())
     if isinstance(value, list):
-        return [_tidy(one) for one in value]
+        return [_tidy(one) for one in value if one is not None]
     if isinstance(value, dict):
-        return {str(key): _tidy(one) for key, one in value.items()}
+        return {str(key): _tidy(one) for key, one in value.items() if one is not None}
     return value
 
 
@@ -115,13 +157,6 @@ def _web(address: str) -> str:
     if not re.fullmatch(r"https?://[^\s/\"<>]+[^\s\"<>]*", address, re.IGNORECASE):
         raise ValueError("give a whole address with https://")
     return address
-
-
-def in_zone(moment: datetime | None, zone: str) -> datetime | None:
-    """Aware, in UTC; without a zone of its own it is local time of `zone`."""
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
 def _several(value: Any) -> list[Any]:

@@ -1,42 +1,48 @@
 """Images that come along with a document: found, checked, hashed, and named `media:<sha256>.<ext>` in the body.
 
 A path may not leave the tree, by dots or by links. What comes from elsewhere on the web is not taken along: it is replaced by
-its description, and a warning says so.
+its description, and a warning says so. What a camera wrote beside the pixels is taken out (see `exif`).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
 import struct
+import unicodedata
 import warnings
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lxml import etree
 from lxml import html as lxml_html
 from PIL import Image as Picture
 from PIL import UnidentifiedImageError
 
 from syndication.content import Image, MediaFile
 from syndication.errors import BadInput
+from syndication.intake.exif import is_turned, without_traces
+from syndication.intake.markup import fragment, inner
 
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}  # MPO: what many cameras write
-
-
+TAKEN = "use PNG, JPEG, GIF or WebP."
+_INLINE = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"//|[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)  # what Pillow raises for broken bytes
 
 
 @dataclass
 class Gathered:
-    """A body with its images named by hash."""
+    """A body with its images named by hash. `originals` are the hashes of the bytes as they lay there."""
 
     body_html: str
     images: list[Image] = field(default_factory=list)
     files: dict[str, MediaFile] = field(default_factory=dict)
+    originals: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -45,19 +51,25 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
     result = Gathered(body_html)
     if "<img" not in body_html:
         return result
-    tree = lxml_html.fragment_fromstring(body_html, create_parent="div")
+    tree = fragment(body_html, source)
     for element in tree.xpath(".//img"):
         address = (element.get("src") or "").strip()
         alt = " ".join((element.get("alt") or "").split())
-        if _ELSEWHERE.match(address) or not address:
+        where = f"{source}, image {address[:80]}"
+        if _INLINE.match(address):
+            data = _inline(address, where, max_bytes)
+        elif _ELSEWHERE.match(address) or not address:
             result.warnings.append(
                 f"the image {address[:80] or '(no address)'} is not a file of the tree and was left out"
             )
             _replace(element, alt)
             continue
-        file = read_image(_inside(address, folder, root, source), f"{source}, image {address}", max_bytes, max_pixels)
+        else:
+            data = read_file(_inside(address, folder, root, source), where, max_bytes)
+        result.originals.add(hashlib.sha256(data).hexdigest())
+        file = checked(data, where, max_pixels)
         if not alt:
-            result.warnings.append(f"the image {address} has no description (alt)")
+            result.warnings.append(f"the image {address[:80]} has no description (alt)")
         caption, credit = _caption(element)
         image = Image(
             sha256=file.sha256,
@@ -75,38 +87,54 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
         if image not in result.images:
             result.images.append(image)
         _show_caption(element)
-    result.body_html = (tree.text or "") + "".join(etree.tostring(e, encoding="unicode", method="html") for e in tree)
+    result.body_html = inner(tree)
     return result
 
 
-def read_image(path: Path, where: str, max_bytes: int, max_pixels: int) -> MediaFile:
-    """The checked bytes of an image. Its type is what the bytes say, not what the name says."""
+def read_file(path: Path, where: str, max_bytes: int) -> bytes:
+    """The bytes of an image's file, if they are not too many."""
     try:
         if not path.is_file():
-            raise FileNotFoundError
+            path = _written_otherwise(path)
         size = path.stat().st_size
         data = path.read_bytes() if size <= max_bytes else b""
     except OSError as error:
+        near = _near(path)
         raise BadInput(
-            "the image cannot be read;", where=where, remedy="put the file there, or mend the path."
+            "the image cannot be read;",
+            where=where,
+            remedy=f"did you mean {near}?" if near else "put the file there, or mend the path.",
         ) from error
     if size > max_bytes:
-        raise BadInput(
-            f"the image has {size:,} bytes, {max_bytes:,} are allowed;", where=where, remedy="make it smaller."
-        )
+        raise _too_large(size, max_bytes, where)
+    return data
+
+
+def checked(data: bytes, where: str, max_pixels: int) -> MediaFile:
+    """An image that opens, of a kind and size we take, without its traces. Its type is what the bytes say, not the name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Picture.DecompressionBombWarning)  # we have a limit of our own
             with Picture.open(BytesIO(data)) as picture:
                 kind, (width, height) = picture.format, picture.size
-                if kind in EXTENSIONS and width * height <= max_pixels:
+            if kind in EXTENSIONS and width * height <= max_pixels:
+                data = without_traces(data)
+                if is_turned(data):
+                    width, height = height, width
+                with Picture.open(BytesIO(data)) as picture:
                     picture.load()  # of no other kind: Pillow hands PostScript to an interpreter
-    except (UnidentifiedImageError, Picture.DecompressionBombError, *_BROKEN) as error:
+    except Picture.DecompressionBombError as error:
         raise BadInput(
-            "this is not an image, or a broken one;", where=where, remedy="use PNG, JPEG, GIF or WebP."
+            f"the image has more than {max_pixels:,} pixels;", where=where, remedy="make it smaller."
         ) from error
+    except (UnidentifiedImageError, *_BROKEN) as error:
+        if b"<svg" in data[:1_000].lower():
+            raise BadInput(
+                "SVG is not taken, since it may carry scripts;", where=where, remedy="export the drawing as PNG."
+            ) from error
+        raise BadInput("this is not an image, or a broken one;", where=where, remedy=TAKEN) from error
     if kind not in EXTENSIONS:
-        raise BadInput(f"images of the kind {kind} are not taken;", where=where, remedy="use PNG, JPEG, GIF or WebP.")
+        raise BadInput(f"images of the kind {kind} are not taken;", where=where, remedy=TAKEN)
     if width * height > max_pixels:
         raise BadInput(
             f"the image has {width} × {height} pixels, {max_pixels:,} are allowed;",
@@ -116,6 +144,42 @@ def read_image(path: Path, where: str, max_bytes: int, max_pixels: int) -> Media
     return MediaFile(
         sha256=hashlib.sha256(data).hexdigest(), ext=EXTENSIONS[kind], width=width, height=height, data=data
     )
+
+
+def _inline(address: str, where: str, max_bytes: int) -> bytes:
+    """The bytes of an image that a page carries in itself (RFC 2397)."""
+    coded = unquote(address.partition(",")[2])
+    if len(coded) * 3 // 4 > max_bytes:
+        raise _too_large(len(coded) * 3 // 4, max_bytes, where)
+    try:
+        return base64.b64decode(re.sub(r"\s+", "", coded), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput("this is not an image, or a broken one;", where=where, remedy=TAKEN) from error
+
+
+def _too_large(size: int, max_bytes: int, where: str) -> BadInput:
+    return BadInput(
+        f"the image has {size:,} bytes, {max_bytes:,} are allowed;",
+        where=where,
+        remedy="make it smaller, or raise SYNDICATION_IMAGE_MAX_BYTES.",
+    )
+
+
+def _written_otherwise(path: Path) -> Path:
+    """The file of that name in the other Unicode form: macOS writes ä as two characters. Raises FileNotFoundError."""
+    wanted = unicodedata.normalize("NFC", path.name)
+    for one in path.parent.iterdir():
+        if unicodedata.normalize("NFC", one.name) == wanted and one.is_file():
+            return one
+    raise FileNotFoundError
+
+
+def _near(path: Path) -> str:
+    try:
+        names = {one.name.lower(): one.name for one in path.parent.iterdir() if one.is_file()}
+    except OSError:
+        return ""
+    return next((names[near] for near in get_close_matches(path.name.lower(), names, n=1, cutoff=0.8)), "")
 
 
 def _inside(address: str, folder: Path, root: Path, source: str) -> Path:

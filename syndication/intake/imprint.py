@@ -79,7 +79,8 @@ def _set(publication: Publication, said: PublicationFile) -> bool:
     imprint, mail = said.publication, said.mail
     host = urlsplit(imprint.url).hostname or "localhost"
     values: dict[str, object] = {
-        "name": imprint.name, "url": imprint.url, "language": imprint.language, "timezone": imprint.timezone,
+        "name": imprint.name, "also_known_as": imprint.also_known_as, "url": imprint.url, "language": imprint.language,
+        "timezone": imprint.timezone,
         "supporters_url": imprint.supporters_url, "postal_address": imprint.postal_address,
         "default_series": imprint.default_series, "pages": imprint.pages,
         "mail_from": mail.sender or f"{imprint.name} <news@{host}>", "reply_to": mail.reply_to,

@@ -8,32 +8,25 @@ What the ledger has already is left alone, also where a person has scheduled or 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.content import EntryDraft
 from syndication.errors import BadInput
+from syndication.intake.report import Imported
 from syndication.ledger.content import Draft, Entry, Media, Publication, Revision, Series
 from syndication.ledger.db import ledger_now
 from syndication.ledger.lookup import entry_named
 from syndication.press import touch
 from syndication.publishing import mint_tag, schedule
 
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """`act`: created, changed (an unpublished draft), waiting (a published entry's next text) or unchanged."""
-
-    entry_id: int
-    act: str
-    series: str
-    slug: str
-    title: str
-    source: str
+_TWINS = 50  # entries of one title that are looked through for one whose document is gone
 
 
 @dataclass
@@ -45,13 +38,19 @@ class Keeping:
     series: Series
     root: Path | None
     named: str | None = None
+    taken: Mapping[int, str] = field(default_factory=dict)  # entry id → the document that this import has kept it from
     warnings: list[str] = field(default_factory=list)
 
     @property
     def identity(self) -> str:
         if self.draft.identity:
             return f"id:{self.draft.identity}"
-        return f"path:{self.draft.source}" if self.root else f"hash:{self.draft.source_hash}"
+        return path_identity(self.draft.source) if self.root else f"hash:{self.draft.source_hash}"
+
+
+def path_identity(source: str) -> str:
+    """The same for a tree that lies on macOS, which may write ä as two characters, and elsewhere."""
+    return f"path:{unicodedata.normalize('NFC', source)}"
 
 
 def keep(work: Keeping) -> Imported:
@@ -69,16 +68,24 @@ def keep(work: Keeping) -> Imported:
         session.add(entry)
         session.flush()
         act = "created"
-    entry.identity = work.identity
+    else:  # so that a publish at this moment is either seen or waits
+        session.scalars(
+            select(Entry)
+            .where(Entry.id == entry.id)
+            .with_for_update(of=Entry)
+            .execution_options(populate_existing=True)
+        ).one()
     waiting = session.get(Draft, entry.id)
     current = waiting or entry.revision
     if current is None or current.source_hash != draft.source_hash:
+        _alone(work, entry)
         if waiting is not None and entry.revision is not None and entry.revision.source_hash == draft.source_hash:
             session.delete(waiting)  # back to what is published
             act = "changed"
         else:
             _redraft(session, entry, waiting, draft)
             act = act if act == "created" else "waiting" if entry.revision is not None else "changed"
+    entry.identity = work.identity
     if entry.state in ("draft", "scheduled"):
         _place(work, entry)
         if act != "unchanged":
@@ -87,6 +94,17 @@ def keep(work: Keeping) -> Imported:
         _settle(work, entry, publication)
     session.flush()
     return Imported(entry.id, act, entry.series.slug, entry.slug, draft.content.title, draft.source)
+
+
+def _alone(work: Keeping, entry: Entry) -> None:
+    """Two documents of one import with one identity and different texts would take turns in one entry."""
+    source = work.draft.source
+    if (twin := work.taken.get(entry.id, source)) != source:
+        raise BadInput(
+            f"this document and {twin} are one entry ({work.identity});",
+            where=source,
+            remedy="give it an `id` of its own, or take one of the two away.",
+        )
 
 
 def _named(work: Keeping, publication: Publication) -> Entry:
@@ -120,30 +138,38 @@ def _known(work: Keeping, publication: Publication) -> Entry | None:
     if entry is not None:
         return entry
     if draft.identity:  # an `id` that the document did not have before
-        return session.scalars(mine.where(Entry.identity == f"path:{draft.source}")).first() if work.root else None
-    same_bytes = session.scalars(
-        mine.join(Draft, Draft.entry_id == Entry.id, isouter=True)
-        .join(Revision, Revision.id == Entry.revision_id, isouter=True)
-        .where(or_(Draft.source_hash == draft.source_hash, Revision.source_hash == draft.source_hash))
-        .where(Entry.identity.not_like("id:%"))
-        .order_by(Entry.id)
-    ).unique()
-    for moved in same_bytes:
-        if not _still_there(moved, work.root):
+        return session.scalars(mine.where(Entry.identity == path_identity(draft.source))).first() if work.root else None
+    as_draft = select(Draft.entry_id).where(Draft.source_hash == draft.source_hash)
+    as_published = select(Revision.entry_id).where(Revision.source_hash == draft.source_hash)
+    same_bytes = mine.where(Entry.id.in_(as_draft.union(as_published)), Entry.identity.not_like("id:%"))
+    for moved in session.scalars(same_bytes.order_by(Entry.id)).unique():
+        texts = (session.get(Draft, moved.id), moved.revision)
+        if any(t is not None and t.source_hash == draft.source_hash for t in texts) and not still_there(
+            moved.identity, work.root
+        ):
             return moved
-    same_title = mine.join(Revision, Revision.id == Entry.revision_id).where(Revision.title == draft.content.title)
-    twin = next((e for e in session.scalars(same_title).unique() if not _still_there(e, work.root)), None)
-    if twin is not None:
-        work.warnings.append(
-            f"taken for a new entry; if it is {twin.slug} moved and changed, import it with --as {twin.id}"
-        )
+    same_title = (
+        select(Entry.id, Entry.slug, Entry.identity)
+        .join(Revision, Revision.id == Entry.revision_id)
+        .where(Entry.publication_id == publication.id, Revision.title == draft.content.title)
+        .where(Entry.identity.not_like("id:%"))
+        .limit(_TWINS)
+    )
+    for twin in session.execute(same_title):
+        if not still_there(twin.identity, work.root):
+            work.warnings.append(
+                f"taken for a new entry; if it is {twin.slug} moved and changed, import it with --as {twin.id}"
+            )
+            break
     return None
 
 
-def _still_there(entry: Entry, root: Path | None) -> bool:
+def still_there(identity: str, root: Path | None) -> bool:
     """Does the document lie where the entry came from? Then another with the same bytes is a copy."""
-    kind, _, path = entry.identity.partition(":")
-    return kind == "path" and root is not None and (root / path).is_file()
+    kind, _, path = identity.partition(":")
+    if kind != "path" or root is None:
+        return False
+    return (root / path).is_file() or (root / unicodedata.normalize("NFD", path)).is_file()
 
 
 def _place(work: Keeping, entry: Entry) -> None:
@@ -154,7 +180,9 @@ def _place(work: Keeping, entry: Entry) -> None:
 
 
 def _time(work: Keeping, entry: Entry) -> None:
-    at = work.draft.publish_at
+    at, dated = work.draft.publish_at, work.draft.published_at
+    if dated is not None and dated > ledger_now(work.session):
+        work.warnings.append("`published` lies in the future and holds nothing back; `publish_at` schedules")
     if at is None:
         if entry.scheduled_at is not None:
             work.warnings.append(f"still scheduled for {entry.scheduled_at.isoformat()}; the document names no time")

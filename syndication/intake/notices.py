@@ -19,9 +19,11 @@ _REACH = 5  # a notice may be broken into so many paragraphs
 _BROKEN = 3  # and a quoted one into so many
 _LONGEST = 1_500
 _NAME = r"(?P<name>.{1,150}?)"
+_NAME_ALONE = r"(?P<name>[^:;!?]{1,150}?)"
 _LEAD = re.compile(
     r"""[\s*_"'(\[#>-]*(?:(?:disclaimer|notice|note|editor's note)\s*[:.*_-]+\s*)?[\s*_"']*""", re.IGNORECASE
 )
+_LINK = re.compile(r"\[([^\[\]]+)\]\([^()]*\)")
 _ADDRESS = re.compile(r"[(<\[]*https?://[^\s<>()\[\]]+[)>\]]*")
 # What the further sentences of a notice speak of, in the languages of the standard wording.
 _CUE = re.compile(
@@ -68,6 +70,41 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     return tuple(patterns)
 
 
+@cache
+def _further() -> tuple[re.Pattern[str], ...]:
+    """The sentences after the first, each alone: the list of supporters and the acknowledgement, in every language."""
+    patterns = []
+    for template in STANDARD.values():
+        listed, thanks = template.split("{% if supporters_url %}")[1].split("{% endif %}")
+        patterns.append(re.compile(re.escape(_plain(_LINK.sub(r"\1", listed))), re.IGNORECASE))
+        before, after = thanks.split("{{ name }}")
+        patterns.append(
+            re.compile(f"{re.escape(_plain(before))}{_NAME_ALONE} {re.escape(_plain(after))}", re.IGNORECASE)
+        )
+    return tuple(patterns)
+
+
+def thanked_by(text: str) -> str | None:
+    """The publisher that a notice without its first sentence names ("": none); None where `text` is no such thing."""
+    if len(text) > _LONGEST:
+        return None
+    text = normalised(text)
+    lead = _LEAD.match(text)
+    text = _ADDRESS.sub("", text[lead.end() if lead else 0 :])
+    name = None
+    while text := text.lstrip(" .*_)>]"):
+        found = next((found for pattern in _further() if (found := pattern.match(text))), None)
+        if found is None:
+            return None
+        name = found.groupdict().get("name") or name or ""
+        text = text[found.end() :]
+    return name
+
+
+def _plain(words: str) -> str:
+    return normalised(words).strip(" .")
+
+
 def _sentence(template: str) -> list[str]:
     """The template's words before its list of supporters, apart where the publisher's name stands."""
     return template.split("{% if")[0].rstrip().split("{{ name }}")
@@ -89,26 +126,44 @@ def named_in(text: str, *, whole: bool) -> str | None:
     return None
 
 
-def at_end(paragraphs: Sequence[str], own: Own, source: str) -> int:
-    """How many paragraphs at the end are the publication's notice; 0: there is none.
+@dataclass(frozen=True, slots=True)
+class AtEnd:
+    """How many paragraphs at the end are the notice (0, and false: none), and whether they are a part of it only."""
+
+    count: int = 0
+    part: bool = False
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+
+def at_end(paragraphs: Sequence[str], own: Own, source: str) -> AtEnd:
+    """Where the publication's notice begins, counted from the end.
 
     Raises BadInput where the notice names another publisher: nothing is re-attributed silently.
     """
     for count in range(1, min(_REACH, len(paragraphs)) + 1):
         text = " ".join(paragraphs[-count:])
         if own.has_text(_folded(text)):
-            return count
+            return AtEnd(count)
         other = named_in(text, whole=True)
         if other is None:
             continue
         if own.is_named(other):
-            return count
+            return AtEnd(count)
         raise BadInput(
             f"the document ends with the notice of {other}, the publication is {own.name};",
             where=source,
-            remedy=f"import it into the publication of {other}, or take the notice out if {own.name} publishes it.",
+            remedy=f"import it into the publication of {other}; if that is another name of {own.name}, write it into "
+            "`also_known_as` of publication.toml; or take the notice out.",
         )
-    return 0
+    part = 0
+    for text in reversed(paragraphs):
+        name = thanked_by(text)
+        if name is None or (name and not own.is_named(name)):
+            break
+        part += 1
+    return AtEnd(part, part=True)
 
 
 def refuse_inside(paragraphs: Sequence[tuple[str, str]], own: Own, source: str) -> None:

@@ -10,10 +10,11 @@ import nh3
 from syndication.intake.decode import without_controls
 
 TAGS = {
-    "a", "abbr", "b", "bdi", "bdo", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "dfn",
-    "div", "dl", "dt", "em", "figcaption", "figure", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li",
-    "mark", "ol", "p", "pre", "q", "rp", "rt", "ruby", "s", "samp", "section", "small", "span", "strong", "sub", "sup",
-    "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "wbr",
+    "a", "abbr", "address", "b", "bdi", "bdo", "blockquote", "br", "caption", "cite", "code", "col", "colgroup",
+    "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h2", "h3", "h4", "h5", "h6",
+    "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "rp", "rt", "ruby", "s", "samp", "section",
+    "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "time",
+    "tr", "u", "ul", "var", "wbr",
 }  # fmt: skip
 ATTRIBUTES = {
     "*": {"dir", "lang", "id"},
@@ -25,12 +26,15 @@ ATTRIBUTES = {
     "img": {"src", "alt", "title", "width", "height"},
     "ol": {"start", "reversed", "type"},
     "q": {"cite"},
-    "td": {"colspan", "rowspan", "headers"},
-    "th": {"colspan", "rowspan", "headers", "scope"},
+    "td": {"align", "colspan", "rowspan", "headers"},
+    "th": {"align", "colspan", "rowspan", "headers", "scope"},
     "time": {"datetime"},
 }
 SCHEMES = {"http", "https", "mailto", "media"}
 _H1 = re.compile(r"<(/?)h1\b", re.IGNORECASE)
+_ALIGNED = re.compile(
+    r'(<t[dh]\b[^>]*?) style="text-align:\s*(left|right|center);?"', re.IGNORECASE
+)  # as Markdown says it
 
 
 def sanitised(markup: str, base: str) -> str:
@@ -55,7 +59,7 @@ def sanitised(markup: str, base: str) -> str:
         return value
 
     safe: str = nh3.clean(
-        _H1.sub(r"<\1h2", markup),
+        _ALIGNED.sub(r'\1 align="\2"', _H1.sub(r"<\1h2", markup)),
         tags=TAGS,
         attributes=ATTRIBUTES,
         url_schemes=SCHEMES,

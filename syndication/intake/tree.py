@@ -34,6 +34,7 @@ class _File(BaseModel):
 class Imprint(_File):
     slug: str
     name: str = Field(min_length=1, max_length=300, pattern=r"^[^\r\n]*\S[^\r\n]*$")
+    also_known_as: list[str] = []  # other names by which a notice in its documents may call it
     url: str
     language: str = Field("en", pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$")
     timezone: str = "UTC"

@@ -23,6 +23,7 @@ class Publication(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     slug: Mapped[str] = mapped_column(String(100), unique=True)
     name: Mapped[str] = mapped_column(String(300))
+    also_known_as: Mapped[list[Any]] = mapped_column(default=list)  # names a notice in a document may have for it
     url: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(35))
     timezone: Mapped[str] = mapped_column(String(64))
@@ -117,6 +118,7 @@ class Draft(Base):
     """What import read and nobody published yet: at most one for each entry. `content` is an `EntryContent`."""
 
     __tablename__ = "draft"
+    __table_args__ = (Index("ix_draft_source_hash", "source_hash"),)
 
     entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), primary_key=True)
     content: Mapped[dict[str, Any]]
@@ -130,7 +132,11 @@ class Revision(Base):
     """A published state of an entry; never changes. `content` is an `EntryContent`."""
 
     __tablename__ = "revision"
-    __table_args__ = (UniqueConstraint("entry_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("entry_id", "number"),
+        Index("ix_revision_source_hash", "source_hash"),
+        Index("ix_revision_title", "title"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"))

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from syndication import publishing
 from syndication.content import EntryContent
 from syndication.errors import BadInput
-from syndication.intake.importer import ImportReport, import_paths
+from syndication.intake.importer import import_paths
+from syndication.intake.report import ImportReport
 from syndication.ledger.content import Draft, Entry, Series
 from syndication.ledger.db import Database
 from syndication.ledger.lookup import content_of
@@ -163,9 +164,7 @@ def test_a_picture_is_what_its_bytes_say(db: Database, tree: Path) -> None:
     assert "<figcaption>Seen at dawn</figcaption></figure>" in got.body_html
 
 
-@pytest.mark.parametrize(
-    "data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='x'/>", image("PNG")[:40]]
-)
+@pytest.mark.parametrize("data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", image("PNG")[:40]])
 def test_a_picture_that_is_none_is_refused(db: Database, tree: Path, data: bytes) -> None:
     write(tree, "boats/a.png", data)
     write(tree, "boats/a.md", "---\ntitle: T\n---\n![a](a.png)")

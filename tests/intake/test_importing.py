@@ -11,7 +11,8 @@ from PIL import Image as Picture
 from syndication import publishing
 from syndication.content import EntryContent
 from syndication.feeds.disclaimers import STANDARD, count_html, render_notice
-from syndication.intake.importer import ImportReport, import_paths
+from syndication.intake.importer import import_paths
+from syndication.intake.report import ImportReport
 from syndication.ledger.content import Draft, Entry, Feed, Media, Notice, Publication
 from syndication.ledger.db import Database
 from syndication.ledger.lookup import content_of
@@ -218,7 +219,7 @@ def test_marks_of_other_systems_are_no_obstacle(db: Database, tree: Path) -> Non
     report = take(db, tree)
     assert not report.failures
     assert {content(db, e.entry_id).title for e in report.created} == {"Slow boats"}
-    assert [words for _, words in report.warnings] == ["1 control characters were taken out"]
+    assert [words for _, words in report.warnings] == ["1 control character was taken out"]
 
 
 def test_nothing_leaves_the_tree(db: Database, tree: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import pytest
 from syndication.errors import BadInput
 from syndication.feeds.disclaimers import STANDARD, render_notice
 from syndication.intake.blocks import Structured, from_html, structured
-from syndication.intake.forms import read_html, read_markdown, read_plain
+from syndication.intake.markdown import read_markdown
 from syndication.intake.notices import Own, at_end, named_in
+from syndication.intake.page import read_html
+from syndication.intake.plain import read_plain
 
 OWN = Own("Harbour Office", (), ("harbour-office",))
 FIRST = (
@@ -57,9 +59,9 @@ def test_every_standard_wording_names_its_publisher(language: str, name: str) ->
 
 def test_a_name_of_its_own_wording_is_the_publications_own() -> None:
     own = Own("The Office", (NOTICE,), ("office",))
-    assert at_end(["Text.", FIRST.format("Harbour Office")], own, "a.txt") == 1
+    assert at_end(["Text.", FIRST.format("Harbour Office")], own, "a.txt").count == 1
     custom = Own("The Office", ("We speak for ourselves and “nobody” else – ever.",))
-    assert at_end(["Text.", 'We speak for  ourselves and "nobody" else - ever.'], custom, "a.txt") == 1
+    assert at_end(["Text.", 'We speak for  ourselves and "nobody" else - ever.'], custom, "a.txt").count == 1
 
 
 def test_a_paragraph_after_the_notice_is_never_lost_with_it() -> None:

@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("slug", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("also_known_as", sa.JSON(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("language", sa.String(length=35), nullable=False),
         sa.Column("timezone", sa.String(length=64), nullable=False),
@@ -402,6 +403,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_draft_entry_id")),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_draft")),
     )
+    op.create_index("ix_draft_source_hash", "draft", ["source_hash"], unique=False)
     op.create_table(
         "hub_subscription",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -467,6 +469,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revision")),
         sa.UniqueConstraint("entry_id", "number", name=op.f("uq_revision_entry_id_number")),
     )
+    op.create_index("ix_revision_source_hash", "revision", ["source_hash"], unique=False)
+    op.create_index("ix_revision_title", "revision", ["title"], unique=False)
     op.create_table(
         "series_start",
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
