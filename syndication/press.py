@@ -61,7 +61,10 @@ class Plan:
 
     def fingerprint(self) -> str:
         facts = [
-            (e.id, e.state, e.seq, e.mail_seq, e.updated_at, e.revision.content if e.revision else None)
+            (
+                (e.id, e.state, e.seq, e.mail_seq, e.updated_at, e.series_id, e.slug, e.part),
+                e.revision.content if e.revision else None,
+            )
             for e in self.entries
         ]
         return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -195,6 +195,22 @@ def unschedule(session: Session, entry: Entry) -> None:
     attempts.finished(session, [attempts.named("publish", entry.id)])
 
 
+def discard(session: Session, entry: Entry) -> str:
+    """Takes away what was never published: the waiting change of an entry, or an entry that has no more than a draft; the
+    title of what is gone. Raises Conflict where there is no such thing."""
+    draft = session.get(Draft, entry.id)
+    if draft is None:
+        raise Conflict(
+            f"entry {entry.slug} is {entry.state} and no change of it waits;",
+            remedy="what was published can be withdrawn, not discarded.",
+        )
+    session.delete(draft)
+    session.flush()
+    if entry.revision is None:
+        session.delete(entry)
+    return str(draft.content.get("title", ""))
+
+
 def set_notice(db: Database, base_url: str, publication_id: int, language: str, template: str) -> PublishedVersion:
     """A new version of the disclaimer where its words differ from the newest; every feed is rendered anew, no entry looks
     new. Raises BadInput for a template that does not render."""

@@ -119,15 +119,17 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def moment(text: str) -> datetime:
-    """A time that a person typed, aware: ISO 8601; without an offset it is in the zone of the machine."""
+def moment(text: str, zone: str) -> datetime:
+    """A time that a person typed, in UTC: ISO 8601; without an offset it is local time of `zone`, as in a document."""
+    from syndication.dates import in_zone, parsed
     from syndication.errors import BadInput
 
     try:
-        found = datetime.fromisoformat(text)
+        return in_zone(parsed(text), zone)
     except ValueError as error:
-        raise BadInput(f"{text!r} is no time;", remedy="write it like 2026-11-30T08:00+01:00.") from error
-    return found if found.tzinfo else found.astimezone()
+        raise BadInput(
+            f"{error};", where="TIME", remedy=f"without an offset it is taken as the time in {zone}."
+        ) from error
 
 
 def _is_rows(found: Any) -> bool:
@@ -142,7 +144,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
+        return value.strftime("%Y-%m-%d %H:%M %Z").strip()
     if isinstance(value, list | tuple):
         return escape(", ".join(str(v) for v in value))
     return escape(str(value))

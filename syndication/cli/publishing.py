@@ -1,4 +1,4 @@
-"""`syndicate publish`, `schedule`, `correct`, `withdraw`, `entries`.
+"""`syndicate publish`, `schedule`, `unschedule`, `correct`, `withdraw`, `discard`, `entries`.
 
 `publish` schedules for now, rings and waits for the workers; where none was seen or the bell does not ring it does the work
 itself, and also where they have not done it in `WAIT_SECONDS` (it then says why they could not).
@@ -7,25 +7,29 @@ itself, and also where they have not done it in `WAIT_SECONDS` (it then says why
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import sleep
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.cli.output import AsJson, emit, moment, progress, state
+from syndication.cli.output import AsJson, emit, moment, progress, say, state
 from syndication.errors import BadInput
 from syndication.ledger import attempts
-from syndication.ledger.content import Draft, Entry
+from syndication.ledger.content import Draft, Entry, Revision, Series
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import entry_named, the_publication
 from syndication.ledger.operations import Seen
+from syndication.ledger.states import ENTRY
 from syndication.wiring import Wiring
 
 WAIT_SECONDS = 30.0
 SEEN_WITHIN = timedelta(minutes=1)
+AT_A_TIME = 5_000  # entries one query names
 COLUMNS = ("id", "series", "slug", "state", "title", "published_at", "scheduled_at")
 
 Refs = Annotated[list[str] | None, typer.Argument(metavar="ENTRY…", help="Ids, series/slug, or tag addresses.")]
@@ -82,7 +86,12 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
 
 def schedule(
     entry: Ref,
-    at: Annotated[str, typer.Argument(metavar="TIME", help="Like 2026-11-30T08:00+01:00.")],
+    at: Annotated[
+        str,
+        typer.Argument(
+            metavar="TIME", help="Like 2026-11-30 08:00 (the publication's zone) or 2026-11-30T08:00+01:00."
+        ),
+    ],
     no_mail: Annotated[bool, typer.Option("--no-mail", help="Mailed to nobody.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -90,11 +99,40 @@ def schedule(
     from syndication import publishing
 
     wiring = state()
-    when = moment(at)
     with wiring.db.transaction() as session:
         found = entry_named(session, entry)
+        when = moment(at, the_publication(session).timezone)
         publishing.schedule(session, found, when, mail=not no_mail)
     show(wiring.db, [found.id], as_json)
+
+
+def unschedule(entry: Ref, as_json: AsJson = False) -> None:
+    """Make a scheduled entry a draft again: it is published when somebody says so."""
+    from syndication import publishing
+
+    wiring = state()
+    with wiring.db.transaction() as session:
+        found = entry_named(session, entry)
+        publishing.unschedule(session, found)
+    show(wiring.db, [found.id], as_json)
+
+
+def discard(entry: Ref, as_json: AsJson = False) -> None:
+    """Take away what was never published: a draft, or the waiting change of a published entry.
+
+    While its document lies in the tree, the next import brings it back.
+    """
+    from syndication import publishing
+
+    wiring = state()
+    with wiring.db.transaction() as session:
+        found = entry_named(session, entry)
+        name = f"{found.series.slug}/{found.slug}"
+        title = publishing.discard(session, found)
+    if as_json:
+        emit({"discarded": name, "title": title}, True)
+    else:
+        say(f"discarded: {name}, “{title}”")
 
 
 def correct(
@@ -131,6 +169,10 @@ def entries(
 ) -> None:
     """List the entries, newest first, and how each stands."""
     wiring = state()
+    if in_state is not None and in_state not in ENTRY:
+        raise BadInput(
+            f"{in_state!r} is no state of an entry;", where="--state", remedy=f"say one of {', '.join(ENTRY)}."
+        )
     with wiring.db.reading() as session:
         query = select(Entry.id).order_by(Entry.id.desc())
         ids = list(session.scalars(query.where(Entry.state == in_state) if in_state else query))
@@ -138,29 +180,47 @@ def entries(
 
 
 def show(db: Database, ids: Sequence[int], as_json: bool) -> None:
-    """The entries `ids` in this order, as a table or JSON."""
+    """The entries `ids` in this order, as JSON or as a table, its times those of the publication's zone."""
+    rows: dict[int, dict[str, Any]] = {}
     with db.reading() as session:
-        found = {entry.id: entry for entry in session.scalars(select(Entry).where(Entry.id.in_(ids))).unique()}
-        drafts = {
-            d.entry_id: d.content.get("title", "")
-            for d in session.scalars(select(Draft).where(Draft.entry_id.in_(ids)))
+        zone = None if as_json or not ids else ZoneInfo(the_publication(session).timezone)
+        for start in range(0, len(ids), AT_A_TIME):
+            rows.update(_rows(session, ids[start : start + AT_A_TIME], zone))
+    emit([rows[i] for i in ids if i in rows], as_json, COLUMNS)
+
+
+def _rows(session: Session, ids: Sequence[int], zone: ZoneInfo | None) -> dict[int, dict[str, Any]]:
+    found = session.execute(
+        select(Entry.id, Series.slug.label("series"), Entry.slug, Entry.state, Revision.title, Entry.tag_uri)
+        .add_columns(Revision.number, Entry.published_at, Entry.scheduled_at, Draft.entry_id.label("draft"))
+        .join(Series, Series.id == Entry.series_id)
+        .join(Revision, Revision.id == Entry.revision_id, isouter=True)
+        .join(Draft, Draft.entry_id == Entry.id, isouter=True)
+        .where(Entry.id.in_(ids))
+    )
+    rows = {
+        row.id: {
+            "id": row.id,
+            "series": row.series,
+            "slug": row.slug,
+            "state": row.state,
+            "title": row.title,
+            "tag_uri": row.tag_uri,
+            "revision": row.number,
+            "change_waits": row.draft is not None and row.state == "published",
+            "published_at": _local(row.published_at, zone),
+            "scheduled_at": _local(row.scheduled_at, zone) if row.state == "scheduled" else None,
         }
-        rows = [
-            {
-                "id": entry.id,
-                "series": entry.series.slug,
-                "slug": entry.slug,
-                "state": entry.state,
-                "title": entry.revision.title if entry.revision else drafts.get(entry.id, ""),
-                "tag_uri": entry.tag_uri,
-                "revision": entry.revision.number if entry.revision else None,
-                "change_waits": entry.id in drafts and entry.state == "published",
-                "published_at": entry.published_at,
-                "scheduled_at": entry.scheduled_at if entry.state == "scheduled" else None,
-            }
-            for entry in (found[i] for i in ids if i in found)
-        ]
-    emit(rows, as_json, COLUMNS)
+        for row in found
+    }
+    untitled = [i for i, row in rows.items() if row["title"] is None]
+    for entry_id, content in session.execute(select(Draft.entry_id, Draft.content).where(Draft.entry_id.in_(untitled))):
+        rows[entry_id]["title"] = content.get("title", "")
+    return rows
+
+
+def _local(moment: datetime | None, zone: ZoneInfo | None) -> datetime | None:
+    return moment.astimezone(zone) if moment and zone else moment
 
 
 def workers_seen(db: Database) -> bool:

@@ -51,9 +51,11 @@ def _kept_exif(data: bytes) -> bytes:
     with Picture.open(BytesIO(data)) as picture:
         old = picture.getexif()
         kept = Picture.Exif()
-        for tag in (_ORIENTATION, _ARTIST, _COPYRIGHT):
-            if old.get(tag) and not (tag == _ORIENTATION and old[tag] == 1):
-                kept[tag] = old[tag]
+        if old.get(_ORIENTATION, 1) != 1:
+            kept[_ORIENTATION] = old[_ORIENTATION]
+        for tag in (_ARTIST, _COPYRIGHT):
+            if isinstance(words := old.get(tag), str) and words:
+                kept[tag] = words.encode("latin-1", "replace")  # as Pillow reads the bytes that stand there
         return kept.tobytes() if len(kept) else b""
 
 

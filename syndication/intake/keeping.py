@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.content import EntryDraft
 from syndication.errors import BadInput
+from syndication.intake.once_more import Meanwhile
 from syndication.intake.report import Imported
 from syndication.ledger.content import Draft, Entry, Media, Publication, Revision, Series
 from syndication.ledger.db import ledger_now
@@ -205,6 +206,8 @@ def _settle(work: Keeping, entry: Entry, publication: Publication) -> None:
 def _free(work: Keeping) -> None:
     draft, series = work.draft, work.series
     taken = work.session.scalars(select(Entry).where(Entry.series_id == series.id, Entry.slug == draft.slug)).first()
+    if taken is not None and taken.identity == work.identity:
+        raise Meanwhile(f"{work.identity} was imported meanwhile;")
     if taken is not None:
         raise BadInput(
             f"the slug {draft.slug!r} of series {series.slug} belongs to another entry ({taken.identity});",

@@ -2,7 +2,7 @@
 
 The text is the `<article>` (or what is marked as the article's body, or `<main>`) whole, less the furniture that systems put
 into it; a page of nothing but a text is taken whole; elsewhere trafilatura finds the text, and a warning says so. What the
-page says of itself (`<meta>`, Open Graph, JSON-LD) is read by trafilatura, and what `<meta>` says in our own words goes first.
+page says of itself is read from `<meta>` in our own words, then from JSON-LD and Open Graph.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _WIDGETS = frozenset({
     "post-navigation", "posted-on", "related-posts", "screen-reader-text", "sd-sharing", "share-buttons",
     "sharedaddy", "sharing", "social-links", "social-share", "tags-links",
 })  # fmt: skip
+_ARTICLE = re.compile(r"(?:Article|Posting|Report|Review)\b")
 _COMMENT = frozenset({"comment", "comments", "comment-list", "commentlist", "comments-area", "respond"})
 _PAGE = "//nav|//aside|//form|//header|//footer|//*[@role='navigation']"
 
@@ -59,11 +60,10 @@ def read_html(text: str, source: str) -> Read:
     title = " ".join(heading.text_content().split()) if heading is not None else ""
     if heading is not None and title and fields.setdefault("title", title) == title:
         heading.drop_tree()
-    known = _known_to_trafilatura(text, root, fields)
+    known = _said_to_machines(root)
     headings = [" ".join(one.text_content().split()) for one in _all(root, "//h1")]
     fields.setdefault("title", headings[0] if len(headings) == 1 else known.pop("title", ""))
-    for name, value in known.items():
-        fields.setdefault(name, value)
+    fields = {**known, **fields}
     if not fields["title"]:
         fields["title"] = " ".join((root.findtext(".//title") or "").split())
     if (language := str(fields.get("language", "")).replace("_", "-")) and re.match(LANGUAGE, language):
@@ -128,25 +128,38 @@ def _said(root: lxml_html.HtmlElement) -> tuple[dict[str, Any], list[str]]:
             fields.setdefault("canonical_url", link.get("href"))
     if root.get("lang"):
         fields.setdefault("language", root.get("lang"))
-    if "published" not in fields:
-        dates = [meta.get("content") or "" for meta in _all(root, "//*[@itemprop='datePublished'][@content]")]
-        dates += [str(one["datePublished"]) for one in _linked_data(root) if "datePublished" in one]
-        if dates and _is_date(dates[0]):
-            fields["published"] = dates[0]
     return fields, warnings
 
 
-def _known_to_trafilatura(text: str, root: lxml_html.HtmlElement, fields: dict[str, Any]) -> dict[str, Any]:
-    """Title, standfirst and authors from Open Graph, JSON-LD and the like. Its dates may be guesses and are not taken."""
-    if not _all(root, "//meta[starts-with(@property, 'og:')]|//script[@type='application/ld+json']|//*[@itemprop]"):
-        return {}
-    from trafilatura.metadata import extract_metadata
+def _said_to_machines(root: lxml_html.HtmlElement) -> dict[str, Any]:
+    """What JSON-LD and Open Graph say: date, title, standfirst, authors with their addresses."""
+    article = next((one for one in _linked_data(root) if _ARTICLE.search(str(one.get("@type", "")))), {})
+    graph = {
+        (meta.get("property") or "").lower(): (meta.get("content") or "").strip()
+        for meta in _all(root, "//meta[@content][starts-with(@property, 'og:')]")
+    }
+    dates = [meta.get("content") or "" for meta in _all(root, "//*[@itemprop='datePublished'][@content]")]
+    dates.insert(0, str(article.get("datePublished", "")))
+    authors = article.get("author", [])
+    found = {
+        "title": graph.get("og:title") or article.get("headline"),
+        "standfirst": graph.get("og:description") or article.get("description"),
+        "published": next((one for one in dates if _is_date(one)), None),
+        "authors": [
+            one for author in (authors if isinstance(authors, list) else [authors]) if (one := _author(author))
+        ],
+    }
+    return {name: value for name, value in found.items() if value and isinstance(value, str | list)}
 
-    found = extract_metadata(text)
-    known: dict[str, Any] = {"title": found.title or "", "standfirst": found.description or ""}
-    if found.author and "authors" not in fields:
-        known["authors"] = [name.strip() for name in found.author.split(";") if name.strip()]
-    return {name: value for name, value in known.items() if value}
+
+def _author(said: Any) -> dict[str, str]:
+    """A name, and its address if it is one that anybody may open."""
+    record: dict[str, Any] = said if isinstance(said, dict) else {"name": said}
+    name, address = record.get("name"), record.get("url")
+    if not isinstance(name, str) or not name.strip():
+        return {}
+    web = isinstance(address, str) and re.fullmatch(r"https?://[^\s\"<>]+", address)
+    return {"name": name.strip(), **({"url": str(address)} if web else {})}
 
 
 def _linked_data(root: lxml_html.HtmlElement) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,81 @@
+"""Import, schedule, unschedule, discard from outside: local time, exit status, JSON alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_main import run
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "boats").mkdir(parents=True)
+    (tree / "publication.toml").write_text(
+        '[publication]\nslug = "h"\nname = "Harbour"\nurl = "https://h.example"\ntimezone = "Asia/Tokyo"\n'
+    )
+    (tree / "boats/series.toml").write_text('title = "Boats"\n')
+    (tree / "boats/a.txt").write_text("Slow boats\n\nText.")
+    (tree / "boats/bad.md").write_text("---\ntitle: A\npart: x\n---\nText")
+    return tmp_path
+
+
+def entry(place: Path) -> dict[str, Any]:
+    (found,) = json.loads(run(place / "var", "entries", "--json").stdout)
+    return dict(found)
+
+
+def test_an_import_does_what_it_can_and_says_what_it_could_not(place: Path) -> None:
+    ended = run(place / "var", "import", str(place / "tree"), "--json")
+    told = json.loads(ended.stdout)
+    assert ended.returncode == 1
+    assert [(e["act"], e["slug"]) for e in told["entries"]] == [("created", "a")]
+    (failure,) = told["failures"]
+    assert (failure["source"], failure["line"]) == ("boats/bad.md, line 3", 3)
+    assert failure["reason"]
+    assert failure["remedy"]
+    ended = run(place / "var", "import", str(place / "tree"))
+    assert ended.stdout == "0 new, 0 changed, 1 unchanged\n"
+    assert ended.stderr.startswith("boats/bad.md, line 3: part: ")
+
+
+def test_a_time_without_an_offset_is_the_publications(place: Path) -> None:
+    var = place / "var"
+    run(var, "import", str(place / "tree/boats/a.txt"))
+    shown = run(var, "schedule", "a", "2041-05-01 09:00")
+    assert "2041-05-01 09:00 JST" in shown.stdout
+    assert entry(place)["scheduled_at"] == "2041-05-01T00:00:00+00:00"
+    run(var, "schedule", "a", "2041-05-01T09:00+01:00")
+    assert entry(place)["scheduled_at"] == "2041-05-01T08:00:00+00:00"
+    for bad, words in (("2041", "is no date"), ("2020-01-01", "has passed"), ("tomorrow", "is no date")):
+        ended = run(var, "schedule", "a", bad)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+        assert words in ended.stderr
+    run(var, "unschedule", "a")
+    assert entry(place)["state"] == "draft"
+    assert run(var, "unschedule", "a").returncode == 1
+
+
+def test_a_draft_can_be_discarded_and_what_was_published_cannot(place: Path) -> None:
+    var, file = place / "var", place / "tree/boats/a.txt"
+    run(var, "import", str(file))
+    assert run(var, "discard", "a").stdout == "discarded: boats/a, “Slow boats”\n"
+    assert json.loads(run(var, "entries", "--json").stdout) == []
+    run(var, "import", str(file))
+    run(var, "publish", "a")
+    assert "withdrawn, not discarded" in run(var, "discard", "a").stderr
+    file.write_text("Slow boats\n\nOther text.")
+    run(var, "import", str(file))
+    assert entry(place)["change_waits"]
+    assert json.loads(run(var, "discard", "a", "--json").stdout) == {"discarded": "boats/a", "title": "Slow boats"}
+    assert not entry(place)["change_waits"]
+
+
+def test_an_unknown_state_is_named(place: Path) -> None:
+    ended = run(place / "var", "entries", "--state", "drafts")
+    assert ended.returncode == 1
+    assert "draft, scheduled, published, withdrawn" in ended.stderr
