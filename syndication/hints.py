@@ -20,6 +20,7 @@ QUEUES = {
     "digests.cut_due": "digests",
     "digests.freeze": "digests",
     "digests.look_through": "maintenance",
+    "audience.forget_unconfirmed": "maintenance",
     "mail.send_due": "mail",
     "mail.send_transactional": "transactional",
     "push.send": "push",

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import publishing
+from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
 from syndication.feeds import artifacts
@@ -82,6 +83,10 @@ OWED: dict[str, Owed] = {
     ),
     "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session)], _freeze),
     "digests.look_through": Owed(lambda session: _when(bundling.anything_to_look_through(session)), _look_through),
+    "audience.forget_unconfirmed": Owed(
+        lambda session: _when(forgetting.anything_to_forget(session)),
+        lambda wiring: forgetting.forget_unconfirmed(wiring.db),
+    ),
     "mail.send_due": _mail(DIGESTS),
     "push.send": Owed(lambda session: _when(push_sender.anything_to_do(session)), push_sender.send_due),
     "partners.forget_polls": Owed(

@@ -35,7 +35,7 @@ def wiring() -> Wiring:
 _settings = wiring().settings
 app = Celery("tasks", broker=wiring().broker_url or None, set_as_current=True)
 app.conf.update(
-    imports=("tasks.publish", "tasks.digests", "tasks.mail", "tasks.push", "tasks.partners"),
+    imports=("tasks.publish", "tasks.digests", "tasks.mail", "tasks.push", "tasks.partners", "tasks.audience"),
     task_queues=[Queue(name, routing_key=name) for name in sorted(set(QUEUES.values()))],  # type: ignore[no-untyped-call]
     task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
     task_default_queue=QUEUES["publish.publish_due"],

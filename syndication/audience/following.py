@@ -69,6 +69,17 @@ def add_all_shielded(session: Session, person: Subscriber, rows: Held, cadence: 
     session.execute(delete(SeriesStart).where(SeriesStart.subscription_id == row.id))
 
 
+def add_ended(
+    session: Session, person: Subscriber, rows: Held, scope: int, cadence: str, cursor: int, reason: str, now: datetime
+) -> None:
+    """A subscription that is over as it begins: one series out of `all`, or what a list says that somebody left."""
+    rows[scope] = Subscription(
+        subscriber_id=person.id, series_id=scope or None, scope=scope, cadence=cadence, state="ended", cursor=cursor,
+        shields=scope != EVERYTHING, asked_at=now, active_at=now, ended_at=now, ended_reason=reason,
+    )  # fmt: skip
+    session.add(rows[scope])
+
+
 def end(row: Subscription, reason: str, now: datetime) -> None:
     """Ends a subscription. One that was active goes on shielding its series."""
     row.state = move("subscription", SUBSCRIPTION, str(row.id), row.state, "ended")

@@ -1,7 +1,7 @@
 """One-click handles: 16 stored random bytes a person, in addresses as 22 URL-safe characters.
 
 Not signed tokens: no key has to live as long as a mail does. The hash of an erased person's handle is kept, so that the
-link in an old mail still answers.
+link in an old mail still answers, and still works should they come back.
 """
 
 from __future__ import annotations
@@ -42,8 +42,15 @@ def handle_hash(handle: bytes) -> str:
 
 
 def subscriber_by_handle(session: Session, token: str) -> Subscriber | None:
+    """Whose handle this is, or was before they were erased and came back."""
     handle = handle_bytes(token)
-    return None if handle is None else session.scalars(select(Subscriber).where(Subscriber.handle == handle)).first()
+    if handle is None:
+        return None
+    found = session.scalars(select(Subscriber).where(Subscriber.handle == handle)).first()
+    if found is None:
+        former = session.get(FormerHandle, handle_hash(handle))
+        found = session.get(Subscriber, former.subscriber_id) if former and former.subscriber_id else None
+    return found
 
 
 def is_former(session: Session, token: str) -> bool:

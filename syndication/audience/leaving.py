@@ -7,6 +7,7 @@ back (guarantee 6); leaving twice is as good as once.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, delete, select, update
@@ -15,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.audience.addresses import key_of
-from syndication.audience.following import end, held, is_active, note
+from syndication.audience.following import Held, add_ended, end, held, is_active, note
 from syndication.audience.handles import handle_hash
 from syndication.audience.wishes import EVERYTHING, Evidence
 from syndication.digests.control import settle
 from syndication.ledger.suppressions import address_hash, pepper
-from syndication.ledger.tables import Delivery, FormerHandle, Letter, Subscriber, Subscription, Suppression
+from syndication.ledger.tables import Delivery, FormerHandle, Letter, Subscriber, Suppression
 
 OF_THEIR_OWN: Final = frozenset({"left", "erased"})  # who went by themselves may come back by confirming anew
 
@@ -39,24 +40,10 @@ def leave(
     ended: list[int] = []
     if series_id is None:
         going = [row for row in rows.values() if row.state in ("active", "asked")]
-    elif series_id in rows:
-        going = [rows[series_id]] if rows[series_id].state in ("active", "asked") else []
     else:
-        everything = rows.get(EVERYTHING)
-        going = []
-        if everything is not None and everything.state == "active":
-            fence = Subscription(
-                subscriber_id=person.id, series_id=series_id, scope=series_id, cadence=everything.cadence,
-                state="active", cursor=everything.cursor, shields=True, asked_at=now, active_at=now,
-            )  # fmt: skip
-            session.add(fence)
-            rows[series_id] = fence
-            going = [fence]
-    if series_id is not None and not going and series_id in rows and not rows[series_id].shields:
-        everything = rows.get(EVERYTHING)
-        if everything is not None and everything.state == "active":  # it ended once, and `all` took it in again
-            rows[series_id].shields = True
-            rows[series_id].ended_at, rows[series_id].ended_reason = now, reason
+        row = rows.get(series_id)
+        going = [row] if row is not None and row.state in ("active", "asked") else []
+        if not going and _out_of_all(session, person, rows, series_id, reason, now):
             ended.append(series_id)
     for row in going:
         end(row, reason, now)
@@ -73,6 +60,18 @@ def leave(
     return changed
 
 
+def _out_of_all(session: Session, person: Subscriber, rows: Held, series_id: int, reason: str, now: datetime) -> bool:
+    """Shields a series from the person's `all`, where that covers it."""
+    everything, row = rows.get(EVERYTHING), rows.get(series_id)
+    if everything is None or everything.state != "active" or (row is not None and row.shields):
+        return False
+    if row is None:
+        add_ended(session, person, rows, series_id, everything.cadence, everything.cursor, reason, now)
+    else:  # it ended once, and `all` took it in again
+        row.shields, row.ended_at, row.ended_reason = True, now, reason
+    return True
+
+
 def erase(session: Session, person: Subscriber, evidence: Evidence | None = None) -> None:
     """Deletes the record of a person with their consent, wishes and letters. What stays: that this hashed address gets no
     mail, that this hashed handle was somebody's, and deliveries without a name, so that an issue's counts add up."""
@@ -86,7 +85,13 @@ def erase(session: Session, person: Subscriber, evidence: Evidence | None = None
     session.execute(delete(Letter).where(Letter.delivery_id.in_(mine)))
     # The relay's words often repeat the address.
     session.execute(update(Delivery).where(Delivery.subscriber_id == person.id).values(reply="", subscriber_id=None))
-    session.merge(FormerHandle(handle_hash=handle_hash(person.handle), at=clock.now()))
+    session.merge(
+        FormerHandle(
+            handle_hash=handle_hash(person.handle),
+            address_hash=address_hash(pepper(session), person.address_key),
+            at=clock.now(),
+        )
+    )
     session.flush()
     session.expunge(person)
     session.execute(delete(Subscriber).where(Subscriber.id == person.id))
@@ -126,10 +131,14 @@ def suppress(session: Session, publication_id: int, address_key: str, reason: st
     return made is not None
 
 
-def lift(session: Session, publication_id: int, address_key: str) -> None:
-    """Who left by themselves confirms anew: mail may go there again."""
+def lift(session: Session, person: Subscriber) -> None:
+    """Who left by themselves confirms anew: mail may go there again, and the links of mails before an erasure lead here."""
+    this = _this(session, person.publication_id, person.address_key)
+    session.execute(delete(Suppression).where(*this, Suppression.reason.in_(OF_THEIR_OWN)))
     session.execute(
-        delete(Suppression).where(*_this(session, publication_id, address_key), Suppression.reason.in_(OF_THEIR_OWN))
+        update(FormerHandle)
+        .where(FormerHandle.address_hash == address_hash(pepper(session), person.address_key))
+        .values(subscriber_id=person.id)
     )
 
 

@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.audience.following import Held, begin, end, held, is_active, note
-from syndication.audience.handles import new_handle
 from syndication.audience.leaving import barred, lift, suppression
+from syndication.audience.people import make_person
 from syndication.audience.wishes import EVERYTHING, Evidence, Form, Wanted, language_named, understand, zone_named
 from syndication.errors import Conflict, NotFound
 from syndication.ledger import letters
@@ -114,7 +113,7 @@ def confirm(session: Session, letter_id: int, evidence: Evidence) -> Confirmatio
     if found.done:
         return found
     now = clock.now()
-    lift(session, person.publication_id, person.address_key)
+    lift(session, person)
     for wish in sorted(found.wishes, key=lambda w: w.scope):  # all first: a series named beside it then shields
         begin(session, person, rows, wish.scope, wish.cadence, now)
     detail = {"wishes": [[wish.scope, wish.cadence] for wish in found.wishes]}
@@ -170,32 +169,6 @@ def change(
         note(session, person, "changed", detail, evidence, now)
         session.flush()
     return bool(detail)
-
-
-def make_person(session: Session, publication: Publication, wanted: Wanted, now: datetime) -> Subscriber:
-    """The person of an address, made where there is none; of two at once the second finds the first's."""
-    mine = (Subscriber.publication_id == publication.id) & (Subscriber.address_key == wanted.address.key)
-    found = session.scalars(select(Subscriber).where(mine)).first()
-    if found is not None:
-        return found
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    session.execute(
-        dialect.insert(Subscriber)
-        .values(
-            publication_id=publication.id,
-            address=wanted.address.written,
-            address_key=wanted.address.key,
-            domain=wanted.address.domain,
-            name=wanted.name,
-            language=wanted.language,
-            timezone=wanted.timezone,
-            handle=new_handle(),
-            demo=False,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
-    return session.scalars(select(Subscriber).where(mine)).one()
 
 
 def _write_down(session: Session, person: Subscriber, rows: Held, wanted: Wanted, now: datetime) -> None:

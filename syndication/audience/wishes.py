@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -62,11 +62,13 @@ class Wanted:
     name: str
 
 
-def understand(session: Session, publication: Publication, form: Form) -> Wanted:
-    """Raises BadInput whose `where` is the field's name."""
+def understand(
+    session: Session, publication: Publication, form: Form, series: Mapping[str, int] | None = None
+) -> Wanted:
+    """Raises BadInput whose `where` is the field's name. `series` is `known_series`, for who asks often."""
     return Wanted(
         address=parse(form.email),
-        scopes=scopes_named(session, publication, form.series),
+        scopes=scopes_named(publication, form.series, series or known_series(session, publication.id)),
         cadence=cadence_named(form.cadence or DEFAULT_CADENCE),
         timezone=zone_named(form.timezone or publication.timezone),
         language=language_named(form.language or publication.language),
@@ -75,20 +77,20 @@ def understand(session: Session, publication: Publication, form: Form) -> Wanted
 
 
 def plain_name(text: str) -> str:
-    """A name on one line, without what controls how text is shown; joiners stay, since names need them."""
+    """A name on one line, without what controls how text is shown (joiners stay, since names need them), nor what would make
+    it a formula where somebody opens an export in a spreadsheet."""
     shown = (c for c in " ".join(text.split()) if c in _JOINERS or unicodedata.category(c)[0] != "C")
-    return "".join(shown)[:_LONGEST_NAME]
+    return "".join(shown).lstrip("=+-@ ")[:_LONGEST_NAME]
 
 
-def scopes_named(session: Session, publication: Publication, names: Iterable[str]) -> tuple[int, ...]:
+def scopes_named(publication: Publication, names: Iterable[str], known: Mapping[str, int]) -> tuple[int, ...]:
     """The scopes of slugs; `all` swallows the rest; nothing named: the default series, else all."""
     wanted = {name.strip() for name in names} - {""}
     if "all" in wanted:
         return (EVERYTHING,)
-    known = known_series(session, publication.id)
     if not wanted:
         default = publication.default_series
-        return (known[default],) if default in known else (EVERYTHING,)
+        return (known[default],) if default and default in known else (EVERYTHING,)
     for name in sorted(wanted - known.keys()):
         raise BadInput(
             f"there is no series {name[:80]!r};", where="series", remedy=f"choose among all, {', '.join(known)}."

@@ -61,13 +61,14 @@ def import_(path: Path, as_json: AsJson = False) -> None:
 
     wiring = state()
     with progress("people") as bar:
-        report = import_people(wiring.db, path, progress=lambda done: bar(done, done))
+        report = import_people(wiring.db, path, progress=bar)
     if as_json:
         emit(report, True)
     else:
         say(
             f"{report.added} new, {report.changed} with more to follow, {report.unchanged} unchanged, "
-            f"{report.suppressed} skipped (they get no mail), {report.without_consent} without a word on their consent."
+            f"{report.suppressed} skipped (they get no mail), {report.unconfirmed} skipped (they never confirmed), "
+            f"{report.without_consent} without a word on their consent."
         )
     for failure in report.failures:
         sys.stderr.write(f"{path}, line {failure.line}: {failure.reason} {failure.remedy}\n")
@@ -78,8 +79,8 @@ def import_(path: Path, as_json: AsJson = False) -> None:
 @app.command()
 def export(as_json: AsJson = False) -> None:
     """Every subscription as a row that import takes, on stdout: CSV, or JSON."""
-    from syndication.audience.importing import COLUMNS as NAMES
-    from syndication.audience.importing import export_people
+    from syndication.audience.exporting import export_people
+    from syndication.audience.lists import COLUMNS as NAMES
     from syndication.ledger.lookup import the_publication
 
     with state().db.reading() as session:
@@ -87,7 +88,7 @@ def export(as_json: AsJson = False) -> None:
         if as_json:
             emit(list(rows), True)
             return
-        writer = csv.DictWriter(sys.stdout, [*NAMES, "state"])
+        writer = csv.DictWriter(sys.stdout, NAMES)
         writer.writeheader()
         writer.writerows(rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syndication.ledger.base import Base, BigId
@@ -46,6 +46,13 @@ class Subscription(Base):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "scope"),
         Index("ix_subscription_due", "cadence", "state", "subscriber_id"),
+        # Who never confirmed, for the forgetting; partial, so that the others cost it nothing.
+        Index(
+            "ix_subscription_unconfirmed",
+            "asked_at",
+            postgresql_where=text("active_at IS NULL"),
+            sqlite_where=text("active_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -100,9 +107,12 @@ class Suppression(Base):
 
 
 class FormerHandle(Base):
-    """The hash of an erased person's one-click handle: the link in an old mail still answers 200."""
+    """The hash of an erased person's one-click handle: the link in an old mail still answers 200. Should they come back, the
+    link leads to their new record (`subscriber_id`), so that an old mail stops the new ones too."""
 
     __tablename__ = "former_handle"
 
     handle_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address_hash: Mapped[str] = mapped_column(String(64), index=True)  # as `suppression.address_hash`
+    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id", ondelete="SET NULL"), index=True)
     at: Mapped[datetime]

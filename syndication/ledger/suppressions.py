@@ -38,15 +38,20 @@ def address_hash(key: bytes, address_key: str) -> str:
 
 def suppressed_among(session: Session, publication_id: int, address_keys: Collection[str]) -> set[str]:
     """Those of `address_keys` (folded) that get no mail."""
+    return set(reasons_among(session, publication_id, address_keys))
+
+
+def reasons_among(session: Session, publication_id: int, address_keys: Collection[str]) -> dict[str, str]:
+    """Address → why it gets no mail, for those of `address_keys` (folded) that get none."""
     mine = Suppression.publication_id == publication_id
     if not address_keys or session.execute(select(Suppression.id).where(mine).limit(1)).first() is None:
-        return set()
+        return {}
     key = pepper(session)
     by_hash = {address_hash(key, address): address for address in address_keys}
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for some in _slices(list(by_hash)):
-        query = select(Suppression.address_hash).where(mine, Suppression.address_hash.in_(some))
-        found.update(by_hash[hash_] for hash_ in session.scalars(query))
+        query = select(Suppression.address_hash, Suppression.reason).where(mine, Suppression.address_hash.in_(some))
+        found.update({by_hash[hash_]: reason for hash_, reason in session.execute(query)})
     return found
 
 

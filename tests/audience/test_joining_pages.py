@@ -110,6 +110,8 @@ def test_what_no_form_would_send_is_refused_in_words(browser, town, data) -> Non
 def test_a_name_cannot_carry_controls(browser, town) -> None:
     browser.post("/subscribe", data={"email": "a@example.org", "name": " Zoë\0\r\nBcc: x\u202e 李 \u200dک "})
     assert town.person("a@example.org").name == "Zoë Bcc: x 李 \u200dک"
+    browser.post("/subscribe", data={"email": "b@example.org", "name": "=HYPERLINK(1)"})
+    assert town.person("b@example.org").name == "HYPERLINK(1)", "no formula in somebody's spreadsheet"
 
 
 def test_a_form_beyond_its_size_is_not_read(browser) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 from syndication import clock
 from syndication.audience import leaving
+from syndication.audience.forgetting import anything_to_forget, forget_unconfirmed
 from syndication.audience.handles import handle_token, is_former, subscriber_by_handle
-from syndication.audience.importing import export_people, import_people
-from syndication.errors import BadInput
-from syndication.ledger.lookup import the_publication
+from syndication.audience.importing import import_people
 from syndication.ledger.tables import Consent, Delivery, Issue, Letter, Subscriber, Subscription, Suppression
 
 
@@ -84,51 +81,44 @@ def test_the_same_list_once_more_brings_nobody_back(town, tmp_path: Path) -> Non
     assert not town.rows(Suppression), "they themselves may come back"
 
 
-def test_columns_bad_rows_and_defaults(town, tmp_path: Path) -> None:
-    text = (
-        "\ufeffE-Mail;Name;Series;Cadence;Time zone;Language;Consent\r\n"
-        'anna@example.org;"Anna; B";ferries|fog;weekly;Asia/Tokyo;de;fair\r\nbo@example.org;;;;;;\r\nnobody;;;;;;\r\n'
-        "cy@example.org;;nonesuch;;;;\r\n"
-    )
-    report = import_people(town.db, save(tmp_path, text))
-    assert (report.added, report.without_consent, [f.line for f in report.failures]) == (2, 1, [4, 5])
-    assert (town.person().name, town.person().timezone) == ("Anna; B", "Asia/Tokyo")
-    assert {(s.subscriber_id, s.scope, s.cadence, s.cursor) for s in town.rows(Subscription)} == {
-        (1, 1, "weekly", 10), (1, 3, "weekly", 10), (2, 0, "daily", 10),
-    }  # fmt: skip
-    with town.db.reading() as session:
-        rows = list(export_people(session, the_publication(session)))
-    assert import_people(town.db, save(tmp_path, json.dumps(rows), "again.json")).unchanged == 3
-    lines = '{"address": "dee@example.org"}\n{broken\n'
-    assert [f.line for f in import_people(town.db, save(tmp_path, lines, "p.jsonl")).failures] == [2]
+def test_an_old_mail_still_stops_the_mail_of_who_was_erased_and_came_back(town, scanner) -> None:
+    town.join()
+    old = town.handle()
+    town.erase()
+    town.join("bo@example.org")
+    town.join()
+    assert town.handle() != old
+    assert scanner.post(f"/unsubscribe/{old}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert {s.subscriber_id: s.state for s in town.rows(Subscription)} == {2: "active", 3: "ended"}
+    assert "anna@example.org" in scanner.get(f"/preferences/{old}").text
+    town.erase()
+    assert scanner.post(f"/unsubscribe/{old}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
 
 
-def test_a_list_never_changes_what_a_person_chose(town, tmp_path: Path) -> None:
-    town.join("bo@example.org", "all", cadence="weekly")
-    town.join("anna@example.org", "ferries", "fog")
-    town.leave(series_id=1)
-    rows = (
-        "address,series,cadence\nbo@example.org,ferries,at-once\nbo@example.org,all,daily\nanna@example.org,all,daily\n"
-    )
-    report = import_people(town.db, save(tmp_path, rows))
-    assert (report.unchanged, report.changed) == (2, 1)
-    assert {(s.scope, s.cadence) for s in town.rows(Subscription) if s.subscriber_id == 1} == {(0, "weekly")}
-    assert {(s.scope, s.state, s.shields) for s in town.rows(Subscription) if s.subscriber_id == 2} == {
-        (0, "active", False), (1, "ended", True), (3, "active", True),
-    }  # fmt: skip
-
-
-def test_batches_and_progress(town, tmp_path: Path) -> None:
-    seen: list[int] = []
-    path = save(tmp_path, "".join(f"p{i}@example.org\n" for i in range(603)))
-    assert import_people(town.db, path, progress=seen.append).added == 603
-    assert seen == [500, 603]
-
-
-@pytest.mark.parametrize(
-    "content", [b"name,age\nAnna,7\n", b"", b"\xff\xfe\x00", "address\nñ@b.de\n".encode("latin-1")]
-)
-def test_what_is_no_list_is_refused_with_a_remedy(town, tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(BadInput) as caught:
-        import_people(town.db, save(tmp_path, content))
-    assert caught.value.remedy
+def test_who_never_confirmed_is_forgotten_and_nobody_else(town) -> None:
+    town.ask("asked@example.org")
+    town.ask("declined@example.org")
+    town.decline()
+    town.join("active@example.org", "ferries")
+    town.join("left@example.org")
+    town.leave("left@example.org")
+    with clock.shifted(timedelta(days=29)):
+        town.ask("left@example.org")
+        town.ask("lately@example.org")
+        town.ask("asked@example.org")  # once more: not forgotten for another month
+        assert forget_unconfirmed(town.db) == 0
+    with clock.shifted(timedelta(days=31)):
+        assert forget_unconfirmed(town.db) == 1
+        assert {p.address.partition("@")[0] for p in town.rows(Subscriber)} == {"active", "left", "lately", "asked"}
+    with clock.shifted(timedelta(days=60)):
+        with town.db.reading() as session:
+            assert anything_to_forget(session)
+        assert forget_unconfirmed(town.db) == 2
+        with town.db.reading() as session:
+            assert not anything_to_forget(session)
+    names = {p.id: p.address.partition("@")[0] for p in town.rows(Subscriber)}
+    assert set(names.values()) == {"active", "left"}
+    letters = {letter.delivery_id for letter in town.rows(Letter)}
+    kept = {d.id: names.get(d.subscriber_id) for d in town.rows(Delivery)}
+    assert {kept[id_] for id_ in letters} == {"active", "left"}
+    assert [s.reason for s in town.rows(Suppression)] == ["left"]

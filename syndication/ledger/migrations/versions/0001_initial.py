@@ -36,12 +36,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_fact")),
     )
     op.create_table(
-        "former_handle",
-        sa.Column("handle_hash", sa.String(length=64), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("handle_hash", name=op.f("pk_former_handle")),
-    )
-    op.create_table(
         "lease",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -293,6 +287,19 @@ def upgrade() -> None:
     op.create_index("ix_entry_series_feed", "entry", ["series_id", "state", "published_at"], unique=False)
     op.create_index("ix_entry_series_updated", "entry", ["series_id", "updated_at"], unique=False)
     op.create_table(
+        "former_handle",
+        sa.Column("handle_hash", sa.String(length=64), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_former_handle_subscriber_id"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("handle_hash", name=op.f("pk_former_handle")),
+    )
+    op.create_index(op.f("ix_former_handle_address_hash"), "former_handle", ["address_hash"], unique=False)
+    op.create_index(op.f("ix_former_handle_subscriber_id"), "former_handle", ["subscriber_id"], unique=False)
+    op.create_table(
         "hub_topic",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -348,6 +355,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("subscriber_id", "scope", name=op.f("uq_subscription_subscriber_id_scope")),
     )
     op.create_index("ix_subscription_due", "subscription", ["cadence", "state", "subscriber_id"], unique=False)
+    op.create_index(
+        "ix_subscription_unconfirmed",
+        "subscription",
+        ["asked_at"],
+        unique=False,
+        postgresql_where=sa.text("active_at IS NULL"),
+        sqlite_where=sa.text("active_at IS NULL"),
+    )
     op.create_table(
         "delivery",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
