@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from syndication.errors import BadInput, NotFound, SyndicationError
+from syndication.errors import SyndicationError
 from syndication.rendering import SHIPPED
+from syndication.web.failures import failure
 from syndication.web.feeds import Feeds, is_feed_path
-from syndication.web.pages import page
+from syndication.web.pages import SECURITY
 from syndication.web.partner_door import hide_capabilities
 from syndication.wiring import Wiring, wiring_of_a_process
 
@@ -39,14 +40,20 @@ NOUNS = (
 )  # each module gives `routes(wiring)`
 
 
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
+
+
 def create_app(wiring: Wiring) -> ASGIApp:
     feeds = Feeds(wiring)
-    routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=SHIPPED / "web" / "static"), name="static")]
+    static = StaticFiles(directory=SHIPPED / "web" / "static")
+    if wiring.settings.templates_dir:
+        static.all_directories.insert(0, wiring.settings.templates_dir / "web" / "static")
+    routes: list[BaseRoute] = [Mount("/static", static, name="static")]
     for noun in NOUNS:
         routes += import_module(f"syndication.web.{noun}").routes(wiring)
 
     def failed(request: Request, error: Exception) -> Response:
-        return _failed(wiring, request, error)
+        return failure(wiring, request, error)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
@@ -57,32 +64,31 @@ def create_app(wiring: Wiring) -> ASGIApp:
                     await stack.enter_async_context(route.app.router.lifespan_context(route.app))
             yield
 
-    rest = Starlette(routes=routes, exception_handlers={HTTPException: failed, SyndicationError: failed}, lifespan=life)
+    handlers = {HTTPException: failed, SyndicationError: failed, Exception: failed}
+    rest = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_feed_path(scope["path"]):
             await feeds(scope, receive, send)
         else:
-            await rest(scope, receive, send)
+            await rest(scope, receive, guarded(send) if scope["type"] == "http" else send)
 
     return app
+
+
+def guarded(send: Send) -> Send:
+    """Adds the site's security headers where an answer has none of its own."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = {name.lower() for name, _ in message.get("headers", ())}
+            message["headers"] = [*message.get("headers", ()), *((n, v) for n, v in _SECURITY if n not in said)]
+        await send(message)
+
+    return with_headers
 
 
 def application() -> ASGIApp:
     """The app as the settings of this process say."""
     hide_capabilities()
     return create_app(wiring_of_a_process())
-
-
-def _failed(wiring: Wiring, request: Request, error: Exception) -> Response:
-    """An error as a page: what is wrong and what to do, never a trace."""
-    status, what, remedy = 500, "This cannot be shown.", ""
-    if isinstance(error, HTTPException):
-        status = error.status_code
-        what = "There is no such page." if status == 404 else error.detail
-    elif isinstance(error, NotFound | BadInput):
-        status = 404 if isinstance(error, NotFound) else 400
-        what, remedy = error.what.rstrip(";"), error.remedy
-    answer = page(wiring, request, "web/message.html", status=status, heading=what, text=remedy)
-    answer.headers.update(getattr(error, "headers", None) or {})
-    return answer

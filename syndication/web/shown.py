@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from syndication import locales
+from syndication.content import Image
 from syndication.errors import NotFound
 from syndication.feeds import view
-from syndication.feeds.body import shown_body
 from syndication.feeds.words import words
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Publication, Series
 from syndication.ledger.lookup import content_of, the_publication
+from syndication.web import metadata
+from syndication.web.article import page_body
+from syndication.web.words import words_for
 
 NEWEST = 20
 A_PAGE = 50
+_NO_PART = 1_000_000  # more than any part that a document can have
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,28 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Withdrawn:
+    """`heading` is said in the entry's `language`; `series_url` and `series_title` lead on from here."""
+
     heading: str
     text: str
+    language: str
+    series_title: str
+    series_url: str
 
 
 @dataclass(frozen=True)
 class Line:
-    """An entry in a list."""
+    """An entry in a list. `image` is an address or empty."""
 
     url: str
     title: str
     summary: str
     series: str
     series_url: str
-    published: datetime
+    published: date
     authors: str
     language: str
-    direction: str
+    image: str = ""
     part: int | None = field(default=None)
 
 
@@ -78,19 +87,18 @@ def home(session: Session, base_url: str) -> Shown:
     return Shown(
         {
             "publication": publication,
+            "language": publication.language,
             "series": [
                 {"title": s.title, "text": s.description, "url": view.series_url(base_url, s.slug), "count": n}
                 for s, n in counted
             ],
             "entries": [_line(publication, e, base_url) for e in newest],
+            "address": f"{base_url}/",
             "feed": "all",
             "feed_title": publication.name,
-            "metadata": _json({
-                "@context": "https://schema.org", "@type": "WebSite", "name": publication.name, "url": f"{base_url}/",
-                "publisher": {"@type": "Organization", "name": publication.name, "url": publication.url},
-            }),
+            "metadata": metadata.website(publication.name, f"{base_url}/", publication.language, _owner(publication)),
         }
-    )  # fmt: skip
+    )
 
 
 def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
@@ -113,26 +121,26 @@ def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
     first = (number - 1) * A_PAGE
     positions = [first + i + 1 if by_part else total - first - i for i in range(len(found))]
     address = view.series_url(base_url, row.slug)
+    lines = [
+        _line(publication, e, base_url, e.part or (None if by_part else position))
+        for e, position in zip(found, positions, strict=True)
+    ]
     return Shown(
         {
             "publication": publication,
+            "language": publication.language,
             "series": row,
-            "entries": [
-                _line(publication, e, base_url, e.part or (None if by_part else position))
-                for e, position in zip(found, positions, strict=True)
-            ],
+            "entries": lines,
             "page_number": number,
             "pages": pages,
             "address": address,
             "feed": row.slug,
             "feed_title": f"{publication.name}: {row.title}",
-            "metadata": _json({
-                "@context": "https://schema.org", "@type": "CreativeWorkSeries", "@id": address, "name": row.title,
-                "description": row.description, "url": address, "inLanguage": publication.language,
-                "publisher": {"@type": "Organization", "name": publication.name, "url": publication.url},
-            }),
+            "metadata": metadata.series(
+                row.title, row.description, address, publication.language, _owner(publication), [e.url for e in lines]
+            ),
         }
-    )  # fmt: skip
+    )
 
 
 def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown | Elsewhere | Withdrawn:
@@ -142,88 +150,83 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
     if found is None or found.revision is None or found.state not in ("published", "withdrawn"):
         raise NotFound("there is no such page", remedy="It may have moved; look through the series.")
     content = content_of(found.revision)
-    if found.state == "withdrawn":
-        when = found.withdrawn_at.strftime("%Y-%m-%d") if found.withdrawn_at else ""
-        return Withdrawn(f"“{content.title}” was withdrawn on {when}", found.withdrawn_reason)
-    if not publication.pages and content.canonical_url:
-        return Elsewhere(content.canonical_url)
     language = content.language or publication.language
+    said, around = words(language), words_for(language)
+    if found.state == "withdrawn":
+        when = locales.day(_local(publication, found.withdrawn_at), around.language) if found.withdrawn_at else "?"
+        heading = around.withdrawn.format(title=content.title, date=when)
+        series_address = view.series_url(base_url, row.slug)
+        return Withdrawn(heading, found.withdrawn_reason, language, row.title, series_address)
+    if not publication.pages and content.canonical_url:
+        return Elsewhere(view.as_uri(content.canonical_url))
     notice = notices.current(session, publication.id, language)
     address = view.entry_url(base_url, row.slug, found.slug, content)
-    said = words(language)
     position, before, after = _place(session, row, found)
+    summary = view.summary_of(content)
+    images = [_address(base_url, image) for image in content.images]
     return Shown(
         {
             "publication": publication,
             "series": row,
             "series_url": view.series_url(base_url, row.slug),
             "content": content,
-            "body": view.clean(shown_body(content.body_html, base_url)),
-            "summary": view.summary_of(content),
+            "body": page_body(content.body_html, around.table),
+            "summary": summary,
+            "image": images[0] if images else "",
+            "image_alt": content.images[0].alt if images else "",
             "notice": notice,
             "notes": [*content.notes, *([row.note] if row.note else [])],
             "mark": said.numbered.format(part=position) if position else said.plain,
             "more": said.more,
-            "published": _local(publication, found.published_at),
-            "updated": _local(publication, found.updated_at) if found.revision.number > 1 else None,
+            "published": _local(publication, found.published_at or found.created_at),
+            "updated": _local(publication, found.updated_at)
+            if found.updated_at and found.revision.number > 1
+            else None,
             "before": _line(publication, before, base_url) if before else None,
             "after": _line(publication, after, base_url) if after else None,
             "address": address,
             "language": language,
-            "direction": view.direction(language),
             "feed": row.slug,
             "feed_title": f"{publication.name}: {row.title}",
-            "metadata": _article(publication, row, found, base_url, address, language, position),
+            "metadata": metadata.article(
+                content, address=address, summary=summary, language=language, published=found.published_at,
+                updated=found.updated_at, owner=_owner(publication), series_title=row.title,
+                series_address=view.series_url(base_url, row.slug), position=position, images=images,
+            ),
         },
         notice_text=notice.text,
-    )
-
-
-def _article(
-    publication: Publication, row: Series, found: Entry, base_url: str, address: str, language: str, position: int
-) -> str:
-    content = content_of(found.revision)  # type: ignore[arg-type]  # a published entry has one
-    record: dict[str, Any] = {
-        "@context": "https://schema.org", "@type": "NewsArticle", "@id": address, "headline": content.title[:110],
-        "description": view.summary_of(content), "inLanguage": language, "url": address,
-        "datePublished": found.published_at.isoformat() if found.published_at else None,
-        "dateModified": found.updated_at.isoformat() if found.updated_at else None,
-        "author": [{"@type": "Person", "name": a.name, **({"url": a.url} if a.url else {})} for a in content.authors]
-        or [{"@type": "Organization", "name": publication.name}],
-        "publisher": {"@type": "Organization", "name": publication.name, "url": publication.url},
-        "isPartOf": {"@type": "CreativeWorkSeries", "@id": view.series_url(base_url, row.slug), "name": row.title},
-        "position": position or None,
-    }  # fmt: skip
-    if content.images:
-        record["image"] = [f"{base_url}/media/{image.name}" for image in content.images]
-    if content.licence_url:
-        record["license"] = content.licence_url
-    return _json(record)
+    )  # fmt: skip
 
 
 def _place(session: Session, row: Series, found: Entry) -> tuple[int, Entry | None, Entry | None]:
-    """(part number, the entry before, the entry after) in the order in which a series is read."""
+    """(part number or 0, the entry before, the entry after) in the order in which a series is read: by part, those without
+    a part last, or by date."""
+    by_part = row.order == "part"
+    order: list[Any] = [Entry.published_at, Entry.id]
+    here: list[Any] = [found.published_at, found.id]
+    if by_part:
+        order.insert(0, func.coalesce(Entry.part, _NO_PART))
+        here.insert(0, _NO_PART if found.part is None else found.part)
     mine = (Entry.series_id == row.id, Entry.state == "published")
-    if row.order == "part" and found.part is not None:
-        at = (Entry.part, Entry.id)
-        values = (found.part, found.id)
-    else:
-        at = (Entry.published_at, Entry.id)  # type: ignore[assignment]  # a date here, a number above
-        values = (found.published_at, found.id)  # type: ignore[assignment]
+    before, after = _beyond(order, here, earlier=True), _beyond(order, here, earlier=False)
+    backwards = [column.desc() for column in order]
+    position = found.part or 0
+    if not position and not by_part:
+        position = 1 + (session.scalar(select(func.count()).select_from(Entry).where(*mine, before)) or 0)
+    return (
+        position,
+        session.scalars(select(Entry).where(*mine, before).order_by(*backwards).limit(1)).first(),
+        session.scalars(select(Entry).where(*mine, after).order_by(*order).limit(1)).first(),
+    )
 
-    def beside(earlier: bool) -> Entry | None:
-        first, second = at
-        condition: ColumnElement[bool] = (
-            or_(first < values[0], (first == values[0]) & (second < values[1]))
-            if earlier
-            else or_(first > values[0], (first == values[0]) & (second > values[1]))
-        )
-        order = (first.desc(), second.desc()) if earlier else (first, second)
-        return session.scalars(select(Entry).where(*mine, condition).order_by(*order).limit(1)).first()
 
-    earlier = or_(at[0] < values[0], (at[0] == values[0]) & (at[1] <= values[1]))
-    count = session.scalar(select(func.count()).select_from(Entry).where(*mine, earlier)) or 0
-    return found.part or (0 if row.order == "part" else count), beside(earlier=True), beside(earlier=False)
+def _beyond(order: list[Any], here: list[Any], *, earlier: bool) -> ColumnElement[bool]:
+    """What comes before or after `here` in the lexical order of some columns."""
+    steps = []
+    for i, (column, value) in enumerate(zip(order, here, strict=True)):
+        same = [c == v for c, v in zip(order[:i], here[:i], strict=True)]
+        steps.append(and_(*same, column < value if earlier else column > value))
+    return or_(*steps)
 
 
 def _series(session: Session, slug: str) -> Series:
@@ -235,30 +238,30 @@ def _series(session: Session, slug: str) -> Series:
 
 def _line(publication: Publication, found: Entry, base_url: str, part: int | None = None) -> Line:
     content = content_of(found.revision)  # type: ignore[arg-type]  # a published entry has one
-    language = content.language or publication.language
     return Line(
         url=view.page_url(base_url, found.series.slug, found.slug)
         if publication.pages or not content.canonical_url
-        else content.canonical_url,
+        else view.as_uri(content.canonical_url),
         title=content.title,
         summary=view.summary_of(content),
         series=found.series.title,
         series_url=view.series_url(base_url, found.series.slug),
-        published=_local(publication, found.published_at),  # type: ignore[arg-type]
+        published=_local(publication, found.published_at or found.created_at),
         authors=", ".join(a.name for a in content.authors),
-        language=language,
-        direction=view.direction(language),
+        language=content.language or publication.language,
+        image=_address("", content.images[0]) if content.images else "",
         part=part,
     )
 
 
-def _local(publication: Publication, moment: datetime | None) -> datetime | None:
+def _owner(publication: Publication) -> metadata.Record:
+    return metadata.publisher(publication.name, publication.url)
+
+
+def _address(base_url: str, image: Image) -> str:
+    return f"{base_url}/media/{image.name}"
+
+
+def _local(publication: Publication, moment: datetime) -> datetime:
     """A date as the publication's town writes it: a midnight there is not the day before."""
-    return moment.astimezone(ZoneInfo(publication.timezone)) if moment else None
-
-
-def _json(record: dict[str, Any]) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return (
-        json.dumps(record, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    )
+    return moment.astimezone(ZoneInfo(publication.timezone))
