@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine, make_url, text
 
 from syndication.ledger import schema
@@ -113,12 +114,15 @@ def valkey() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of Debian's Chromium, for playwright's `executable_path`."""
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, driven by playwright; one a test process, since its loop stands no second one."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.fail("there is no chromium: apt-get install -y chromium", pytrace=False)
-    return found
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="session")

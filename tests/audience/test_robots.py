@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from lxml import html
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 from starlette.testclient import TestClient
 
 from syndication import clock
@@ -95,14 +93,6 @@ def test_no_page_about_a_person_can_be_framed_kept_indexed_or_told_on(wiring, to
             assert "noindex" in headers["x-robots-tag"]
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 def answered_by(client: TestClient, page: Page) -> Page:
     """Every request of the page goes to the app, nothing to a network."""
 
@@ -119,10 +109,10 @@ def answered_by(client: TestClient, page: Page) -> Page:
 
 
 @pytest.mark.sqlite_only
-def test_a_browser_that_runs_scripts_and_presses_every_button(wiring, town, chrome: Browser) -> None:  # type: ignore[no-untyped-def]
+def test_a_browser_that_runs_scripts_and_presses_every_button(wiring, town, chromium: Browser) -> None:  # type: ignore[no-untyped-def]
     links = pages(wiring, town)
     before = everything(town)
-    page = answered_by(TestClient(create_app(wiring)), chrome.new_page())
+    page = answered_by(TestClient(create_app(wiring)), chromium.new_page())
     for path in links:
         page.goto(BASE + path)
         for number in range(page.locator("main button").count()):
@@ -135,9 +125,9 @@ def test_a_browser_that_runs_scripts_and_presses_every_button(wiring, town, chro
 @pytest.mark.sqlite_only
 @pytest.mark.parametrize("script", [True, False])
 def test_the_browser_guesses_the_time_zone_and_a_person_may_choose_another(
-    wiring, town, chrome: Browser, script: bool
+    wiring, town, chromium: Browser, script: bool
 ) -> None:  # type: ignore[no-untyped-def]
-    context = chrome.new_context(timezone_id="Asia/Calcutta", java_script_enabled=script)
+    context = chromium.new_context(timezone_id="Asia/Calcutta", java_script_enabled=script)
     page = answered_by(TestClient(create_app(wiring)), context.new_page())
     page.goto(f"{BASE}/subscribe")
     assert page.locator("#timezone").input_value() == ("Asia/Calcutta" if script else "Europe/Lisbon")
@@ -152,9 +142,9 @@ def test_the_browser_guesses_the_time_zone_and_a_person_may_choose_another(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
-    wiring: Wiring, town, chrome: Browser, width: int, scheme: str
+    wiring: Wiring, town, chromium: Browser, width: int, scheme: str
 ) -> None:  # type: ignore[no-untyped-def]
-    context = chrome.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page = answered_by(TestClient(create_app(wiring)), context.new_page())
     for path in [*pages(wiring, town), "/subscribe", "/confirm/x"]:
         page.goto(BASE + path)
