@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from time import sleep
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy.orm import Session
 
+from syndication import clock
 from syndication.cli.output import AsJson, emit, say, state
 from syndication.ledger.mailings import Issue
 
@@ -29,6 +31,8 @@ COLUMNS = (
     "suppressed",
     "cancelled",
 )
+TIMES = ("cut_at", "first_sent_at", "last_sent_at", "done_at")
+STOP_SECONDS = 5.0  # how long pause and cancel wait for workers to lay down what they hold
 
 
 @app.command()
@@ -71,17 +75,30 @@ def list_(
 
 @app.command()
 def show(issue: IssueId, as_json: AsJson = False) -> None:
-    """One issue with its deliveries by state."""
+    """How one issue adds up, who has not got it and why, and what may be done."""
     from syndication.digests.issues import issue_named
+    from syndication.digests.report import report
 
     with state().db.reading() as session:
-        record = _record(session, issue_named(session, issue))
-    emit(record, as_json)
+        row = issue_named(session, issue)
+        found = report(session, row)
+        record = _record(session, row)
+    if as_json:
+        more = found.model_dump(mode="json", include={"holds", "editions", "first_sent_at", "last_sent_at", "troubles"})
+        emit({**record, **more, "equation": found.equation, "advice": found.advice}, True)
+        return
+    say(f"Issue {found.issue}: {found.cadence}, slot {found.slot}, {found.state}")
+    say(found.equation)
+    emit({"editions": found.editions} | {name: record.get(name) or getattr(found, name) for name in TIMES})
+    if found.troubles:
+        emit(found.troubles, columns=("domain", "state", "count", "reply"))
+    for sentence in found.advice:
+        say(sentence)
 
 
 @app.command()
 def pause(issue: IssueId, as_json: AsJson = False) -> None:
-    """Stop sending an issue; what a worker holds already may still go out."""
+    """Stop the presses: no worker sends any more of this issue within two seconds. Says who has it by then."""
     _act("pause", issue, as_json)
 
 
@@ -119,10 +136,36 @@ def trial(address: str, cadence: Cadence = "daily", as_json: AsJson = False) -> 
 def _act(verb: str, issue_id: int, as_json: bool) -> None:
     from syndication.digests import issues
 
+    wiring = state()
     acts = {"pause": issues.pause, "resume": issues.resume, "cancel": issues.cancel}
-    with state().db.transaction() as session:
-        record = _record(session, acts[verb](session, issue_id))
-    emit(record, as_json)
+    with wiring.db.transaction() as session:
+        acts[verb](session, issue_id)
+    ends = clock.monotonic() + (0 if verb == "resume" else STOP_SECONDS)
+    while True:
+        with wiring.db.reading() as session:
+            record = _record(session, issues.issue_named(session, issue_id))
+        if not record["sending"] or clock.monotonic() >= ends:
+            break
+        sleep(0.1)
+    if as_json:
+        emit(record, True)
+        return
+    say(f"Issue {issue_id} is {record['state']}: {record['sent']:,} have it, {record['waiting']:,} wait for it.")
+    if verb != "resume":
+        _say_who_has_it(record)
+
+
+def _say_who_has_it(record: dict[str, Any]) -> None:
+    if record["sending"]:
+        say(
+            f"{record['sending']:,} are still with a worker: it is talking to a slow relay, or it died and its journal tells."
+        )
+    if record["unknown"]:
+        say(f"{record['unknown']:,} may have it: the relay's answer was lost.")
+    if record["sent"]:
+        say(
+            f"`syndicate deliveries list --issue {record['id']} --state sent --limit {record['sent']}` names those who have it."
+        )
 
 
 def _record(session: Session, issue: Issue) -> dict[str, Any]:

@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "entries": ("publishing", "entries", "List the entries and how each stands."),
     "subscribers": ("subscribers", "app", "People: list, show, import, export, suppress, erase."),
     "digest": ("digest", "app", "Issues: cut, list, pause, resume, cancel, test."),
-    "deliveries": ("deliveries", "app", "Mail: list, explain and retry by issue, state and domain."),
+    "deliveries": ("deliveries", "app", "Mail: list, explain, retry and resolve by issue, state and domain."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),
     "hub": ("hub", "app", "WebSub: topics, subscriptions, dead subscribers."),

@@ -1,4 +1,4 @@
-"""Who got what: list deliveries, explain one, send failed and unknown ones again. Nothing here commits."""
+"""Who got what: list deliveries, explain one. Looks and changes nothing; `mail.resolving` acts."""
 
 from __future__ import annotations
 
@@ -6,52 +6,45 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from syndication.errors import BadInput, Conflict, NotFound
+from syndication.errors import BadInput, NotFound
 from syndication.ledger import past
 from syndication.ledger.audience import Subscriber
 from syndication.ledger.content import Entry, Revision
-from syndication.ledger.db import ledger_now, ring_after_commit
 from syndication.ledger.lookup import the_publication
-from syndication.ledger.mailings import Delivery, EditionEntry, Issue, Lease, Letter
-from syndication.ledger.states import DELIVERY, DELIVERY_STATES, ISSUE, move
+from syndication.ledger.mailings import Delivery, EditionEntry, Lease, Letter
+from syndication.ledger.states import DELIVERY_STATES
 from syndication.mail import headers
+from syndication.mail.resolving import TAKEN_AS_SENT, Chosen
 
-AGAIN = ("failed", "unknown")
 _ADDRESS = func.coalesce(Letter.address, Subscriber.address, "(erased)")
 _SAYS = {
     "pending": "It waits to be sent, from {due} on.",
     "sending": "A worker has it until {until}; then its journal tells, or it is unknown after the grace.",
-    "deferred": "The relay refused it for now, {tries}; it is tried again at {due}.",
+    "deferred": "The relay refused it for now, {tries}; it is tried again at {due}, or now by "
+    "`syndicate deliveries retry {id}`.",
     "sent": "The relay accepted it at {sent}.",
+    "taken as sent": "It was {reply}.",
     "suppressed": "It was not sent: {reply}.",
     "failed": "The relay refused it for good, {tries}; `syndicate deliveries retry {id}` tries once more.",
     "unknown": "It was on the wire and the answer was lost, so it may have arrived; "
-    "`syndicate deliveries retry {id}` sends it again.",
+    "`syndicate deliveries resolve {id} --as sent` takes it as sent, `--as again` sends it with the same Message-ID.",
     "cancelled": "It was cancelled: {reply}.",
 }
 
 
-def listing(
-    session: Session, *, issue: int | None = None, state: str | None = None, domain: str | None = None, limit: int = 100
-) -> list[dict[str, Any]]:
+def listing(session: Session, chosen: Chosen, state: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
     """Deliveries, the newest first: id, issue, kind, address, state, tries, due, sent, reply."""
     if state is not None and state not in DELIVERY_STATES:
         raise BadInput(f"{state!r} is no state of a delivery;", remedy=f"write one of {', '.join(DELIVERY_STATES)}.")
-    query = _joined().order_by(Delivery.id.desc()).limit(limit)
-    if issue is not None:
-        query = query.where(Delivery.issue_id == issue)
+    query = _joined().where(*chosen.conditions()).order_by(Delivery.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Delivery.state == state)
-    if domain is not None:
-        folded = domain.lower().lstrip("@")
-        of_letter = Letter.address.endswith(f"@{folded}", autoescape=True)
-        query = query.where(or_(Subscriber.domain == folded, of_letter))
     rows = [_row(delivery, address) for delivery, address in session.execute(query)]
-    if issue is not None and state in {None, "sent"} and len(rows) < limit:
-        rows += _bundled(session, issue, domain, limit - len(rows))
+    if chosen.issue is not None and state in {None, "sent"} and len(rows) < limit:
+        rows += _bundled(session, chosen.issue, chosen.domain, limit - len(rows))
     return rows
 
 
@@ -98,7 +91,8 @@ def explain(session: Session, delivery_id: int) -> dict[str, Any]:
         .where(Revision.id.in_(bundled.as_edition().revisions if bundled else revisions))
         .order_by(Entry.id)
     ).all()
-    sentence = _SAYS[delivery.state].format(
+    standing = "taken as sent" if delivery.reply.startswith(TAKEN_AS_SENT) else delivery.state
+    sentence = _SAYS[standing].format(
         id=delivery.id,
         due=_moment(delivery.due_at),
         sent=_moment(delivery.sent_at),
@@ -113,51 +107,6 @@ def explain(session: Session, delivery_id: int) -> dict[str, Any]:
         "message_id": headers.message_id(publication.tag_authority, delivery.id, delivery.created_at, domain),
         "worker": f"{lease.host}, {lease.journal}" if lease else None,
     }
-
-
-def retry(session: Session, *, delivery_id: int | None = None, issue: int | None = None, state: str = "failed") -> int:
-    """Failed or unknown deliveries are due again, from the foot of the ladder; how many. An issue that was done is frozen.
-
-    One delivery, or all of an issue in `state`. Raises Conflict for one that is neither, or whose issue was cancelled.
-    """
-    if state not in AGAIN:
-        raise BadInput(f"{state} deliveries are not sent again;", remedy="retry those that failed or are unknown.")
-    if (delivery_id is None) == (issue is None):
-        raise BadInput("say which deliveries;", remedy="name one by its id, or an issue with --issue.")
-    rows = update(Delivery)
-    if delivery_id is not None:
-        delivery = session.get(Delivery, delivery_id)
-        if delivery is None:
-            raise NotFound(f"there is no delivery {delivery_id};", remedy="see `syndicate deliveries list`.")
-        if delivery.state not in AGAIN:
-            raise Conflict(
-                f"delivery {delivery_id} is {delivery.state};", remedy="only failed and unknown ones are sent again."
-            )
-        move("delivery", DELIVERY, str(delivery_id), delivery.state, "pending")
-        issue = delivery.issue_id
-        rows = rows.where(Delivery.id == delivery_id, Delivery.state == delivery.state)
-    else:
-        rows = rows.where(Delivery.issue_id == issue, Delivery.state == state)
-    if issue is not None:
-        _open_again(session, issue)
-    again = session.execute(
-        rows.values(state="pending", attempts=0, due_at=ledger_now(session), lease_id=None).returning(Delivery.id),
-        execution_options={"synchronize_session": False},
-    ).all()
-    ring_after_commit(session, "mail.send_due" if issue is not None else "mail.send_transactional")
-    return len(again)
-
-
-def _open_again(session: Session, issue_id: int) -> None:
-    issue = session.get(Issue, issue_id, with_for_update={"key_share": True}, populate_existing=True)
-    if issue is None:
-        raise NotFound(f"there is no issue {issue_id};", remedy="see `syndicate digest list`.")
-    if issue.state == "cancelled":
-        raise Conflict(f"issue {issue_id} was cancelled;", remedy="its deliveries stay as they are.")
-    if issue.state == "done":
-        issue.state = move("issue", ISSUE, str(issue_id), issue.state, "frozen")
-        issue.done_at = None
-        session.flush()
 
 
 def _joined() -> Select[Delivery, str]:

@@ -17,6 +17,7 @@ from syndication.ledger import due, past
 from syndication.ledger.past import Bundle, IssueEntry, PastDelivery, PastEdition, pack, unpack
 from syndication.ledger.tables import Delivery, Edition, EditionEntry, Entry, Issue, Letter, Subscriber
 from syndication.mail import deliveries
+from syndication.mail.resolving import Chosen, retry
 
 DAY = timedelta(days=1)
 LATER = START + timedelta(days=40)
@@ -106,7 +107,7 @@ def test_a_finished_issue_is_bundled_and_every_answer_stays(world: World) -> Non
     issue, people, entries = an_issue(world)
     before, numbers = told(world, people, entries), counted(world, issue)
     with world.db.reading() as session:
-        listed = deliveries.listing(session, issue=issue)
+        listed = deliveries.listing(session, Chosen(issue=issue))
         explained = {row["id"]: deliveries.explain(session, row["id"]) for row in listed}
     assert look_through(world, START + 20 * DAY) == 0
     assert look_through(world, LATER) > 0
@@ -119,9 +120,9 @@ def test_a_finished_issue_is_bundled_and_every_answer_stays(world: World) -> Non
     assert counted(world, issue) == numbers
     assert told(world, people, entries) == before
     with world.db.reading() as session:
-        again = deliveries.listing(session, issue=issue)
+        again = deliveries.listing(session, Chosen(issue=issue))
         assert sorted(again, key=lambda row: row["id"]) == sorted(listed, key=lambda row: row["id"])
-        assert deliveries.listing(session, issue=issue, domain="nowhere.example") == []
+        assert deliveries.listing(session, Chosen(issue=issue, domain="nowhere.example")) == []
         for id_, said in explained.items():
             assert deliveries.explain(session, id_) == said
     assert look_through(world, LATER + DAY) == 0  # nothing is left to do
@@ -188,7 +189,7 @@ def test_an_issue_that_was_opened_again_is_bundled_again(world: World) -> None:
     issue, people, entries = an_issue(world)
     look_through(world, LATER)
     with clock.frozen(LATER + DAY), world.db.transaction() as session:
-        deliveries.retry(session, issue=issue, state="failed")
+        retry(session, Chosen(issue=issue))
         session.execute(update(Delivery).where(Delivery.state == "pending").values(state="sent", sent_at=clock.now()))
         issues.settle(session, issue)
     assert look_through(world, LATER + 40 * DAY) > 0
@@ -205,7 +206,7 @@ def test_erased_people_stay_numbers(world: World) -> None:
         session.delete(session.get_one(Subscriber, people[3]))
     look_through(world, LATER)
     with world.db.reading() as session:
-        addresses = [row["address"] for row in deliveries.listing(session, issue=issue)]
+        addresses = [row["address"] for row in deliveries.listing(session, Chosen(issue=issue))]
         assert addresses.count("(erased)") == 1
         assert not list(past.got(session, entries, people[3], people[3]))
 

@@ -14,14 +14,18 @@ from starlette.testclient import TestClient
 
 from syndication import clock
 from syndication.content import EntryContent
+from syndication.digests.report import report
 from syndication.errors import BadInput, Conflict, NotFound
 from syndication.feeds.disclaimers import count_html
-from syndication.ledger import notices
+from syndication.ledger import claims, notices
+from syndication.ledger.claims import Outcome
 from syndication.ledger.content import Entry, Revision
-from syndication.ledger.mailings import Delivery, Issue
-from syndication.mail.deliveries import explain, listing, retry
+from syndication.ledger.mailings import Delivery, Issue, Lease
+from syndication.mail import journal
+from syndication.mail.deliveries import explain, listing
 from syndication.mail.edition import parts_of
-from syndication.mail.sender import send_due
+from syndication.mail.resolving import Chosen, Way, resolve, retry
+from syndication.mail.sender import journals_dir, recover, send_due
 from syndication.mail.smtp import Relay
 from syndication.mail.transport import open_transport
 from syndication.mail.trial import send_trial
@@ -106,13 +110,13 @@ def test_a_trial_with_nothing_owed_shows_the_newest_and_says_so(wiring: Wiring) 
         send_trial(wiring, open_transport(wiring.settings), "me@example.org")
 
 
-def test_deliveries_are_listed_explained_and_sent_again(wiring: Wiring, relay: ScriptedRelay) -> None:
+def test_deliveries_are_listed_explained_and_tried_again(wiring: Wiring, relay: ScriptedRelay) -> None:
     issue = new_issue(wiring.db, 3)
     relay.script, relay.only = {"rcpt": b"550 5.1.1 nobody here"}, {"p2@example.org"}
     send_due(wiring, Relay(relay.url, timeout=5))
     with wiring.db.reading() as session:
-        assert [row["id"] for row in listing(session, issue=issue, state="failed", domain="Example.org")] == [2]
-        assert listing(session, domain="ample.org") == []
+        assert [row["id"] for row in listing(session, Chosen(issue=issue, domain="Example.org"), "failed")] == [2]
+        assert listing(session, Chosen(domain="ample.org")) == []
         record = explain(session, 2)
         assert "refused it for good, once" in record["sentence"]
         assert record["reply"] == "550 5.1.1 nobody here"
@@ -120,7 +124,7 @@ def test_deliveries_are_listed_explained_and_sent_again(wiring: Wiring, relay: S
         assert record["message_id"] not in {parsed(data)["Message-ID"] for _, data in relay.received}
         assert session.get_one(Issue, issue).state == "done"
     with wiring.db.transaction() as session:
-        assert retry(session, issue=issue) == 1
+        assert retry(session, Chosen(issue=issue)) == 1
     relay.script = {}
     send_due(wiring, Relay(relay.url, timeout=5))
     with wiring.db.reading() as session:
@@ -128,13 +132,93 @@ def test_deliveries_are_listed_explained_and_sent_again(wiring: Wiring, relay: S
         assert session.get_one(Issue, issue).state == "done"
     assert parsed(relay.received[-1][1])["Message-ID"] == record["message_id"]
     with pytest.raises(Conflict), wiring.db.transaction() as session:
-        retry(session, delivery_id=2)
+        retry(session, Chosen(ids=(2,)))
 
 
-@pytest.mark.parametrize("arguments", [{}, {"delivery_id": 1, "issue": 1}, {"issue": 1, "state": "sent"}])
-def test_retry_wants_to_know_which(wiring: Wiring, arguments: dict[str, object]) -> None:
-    with pytest.raises(BadInput), wiring.db.transaction() as session:
-        retry(session, **arguments)  # type: ignore[arg-type]
+def test_a_deferred_delivery_can_be_tried_before_its_time(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 3)
+    relay.script, relay.only = {"rcpt": b"451 4.7.1 later"}, {"p2@example.org"}
+    send_due(wiring, Relay(relay.url, timeout=5))
+    relay.script = {}
+    assert send_due(wiring, Relay(relay.url, timeout=5)) == 0
+    with wiring.db.transaction() as session:
+        assert retry(session, Chosen(domain="elsewhere.example"), "deferred") == 0
+        assert retry(session, Chosen(domain="example.org")) == 0, "without a state, failed ones are meant"
+        assert retry(session, Chosen(domain="example.org"), "deferred") == 1
+    assert send_due(wiring, Relay(relay.url, timeout=5)) == 1
+    assert relay.received[-1][0] == "p2@example.org"
+
+
+@pytest.mark.parametrize("chosen", [Chosen(ids=(2,)), Chosen(issue=1), Chosen(domain="example.org")])
+@pytest.mark.parametrize("way", ["sent", "again"])
+def test_an_unknown_delivery_is_taken_as_sent_or_goes_again_with_its_message_id(
+    wiring: Wiring, relay: ScriptedRelay, chosen: Chosen, way: Way
+) -> None:
+    issue = new_issue(wiring.db, 3)
+    relay.script, relay.only = {"end": None}, {"p2@example.org"}
+    send_due(wiring, Relay(relay.url, timeout=5))
+    relay.script = {}
+    with wiring.db.reading() as session:
+        found = report(session, session.get_one(Issue, issue))
+        assert (found.equation, found.holds) == ("3 eligible = 2 sent + 1 unknown", True)
+        assert f"resolve --issue {issue}" in found.advice[0]
+    with wiring.db.transaction() as session:
+        assert resolve(session, chosen, way) == 1
+        assert resolve(session, Chosen(issue=issue), way) == 0
+    send_due(wiring, Relay(relay.url, timeout=5))
+    with wiring.db.reading() as session:
+        record = explain(session, 2)
+        assert session.get_one(Issue, issue).state == "done"
+        assert session.scalars(select(Lease)).all() == []
+    assert record["state"] == "sent"
+    ids = [parsed(data)["Message-ID"] for recipient, data in relay.received if recipient == "p2@example.org"]
+    assert ids == [record["message_id"]] * (1 if way == "sent" else 2)
+    assert ("taken as sent by hand" in record["sentence"]) == (way == "sent")
+
+
+def test_what_was_resolved_is_not_moved_by_a_journal_that_turns_up_later(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 1)
+    dead = journal.Journal(journals_dir(wiring))
+    with wiring.db.transaction() as session:
+        claim = claims.claim(
+            session, host=dead.host, journal=dead.name, size=1, lease_seconds=60, kinds=("digest",)
+        )  # fmt: skip
+    assert claim is not None
+    with wiring.db.transaction() as session:
+        claims.fold(session, claim.lease_id, [Outcome(1, "unknown", "lost")], ())
+        assert resolve(session, Chosen(ids=(1,)), "again") == 1
+    os.close(dead._fd)
+    recover(wiring)
+    assert send_due(wiring, Relay(relay.url, timeout=5)) == 1
+    recover(wiring)
+    assert [recipient for recipient, _ in relay.received] == ["p1@example.org"]
+
+
+@pytest.mark.parametrize("chosen", [Chosen(), Chosen(issue=99), Chosen(ids=(99,)), Chosen(ids=(1,))])
+def test_what_cannot_be_chosen_is_said(wiring: Wiring, chosen: Chosen) -> None:
+    new_issue(wiring.db, 1)
+    for act in (lambda session: retry(session, chosen), lambda session: resolve(session, chosen, "sent")):
+        with pytest.raises((BadInput, Conflict, NotFound)), wiring.db.transaction() as session:
+            act(session)
+    with pytest.raises(BadInput, match="resolve"), wiring.db.transaction() as session:
+        retry(session, Chosen(issue=1), "unknown")
+
+
+@pytest.mark.parametrize("state", ["failed", "unknown"])
+def test_nothing_of_a_cancelled_issue_is_sent_again(wiring: Wiring, state: str) -> None:
+    new_issue(wiring.db, 1)
+    with wiring.db.transaction() as session:
+        session.execute(update(Delivery).values(state=state))
+        session.execute(update(Issue).values(state="cancelled"))
+    for chosen in (Chosen(ids=(1,)), Chosen(issue=1)):
+        with pytest.raises(Conflict, match="was cancelled"), wiring.db.transaction() as session:
+            retry(session, chosen) if state == "failed" else resolve(session, chosen, "again")
+    with wiring.db.transaction() as session:
+        assert resolve(session, Chosen(domain="example.org"), "again") == 0
+        assert retry(session, Chosen(domain="example.org")) == 0
+    if state == "unknown":
+        with wiring.db.transaction() as session:
+            assert resolve(session, Chosen(issue=1), "sent") == 1
 
 
 def test_every_state_of_a_delivery_has_its_sentence(wiring: Wiring) -> None:
@@ -164,3 +248,8 @@ def test_the_command_line_lists_and_explains(wiring: Wiring, syndicate: list[str
     assert [row["address"] for row in rows] == ["p2@example.org", "p1@example.org"]
     assert json.loads(run("show", "1", "--json"))["sentence"].startswith("It waits")
     assert "0 due again" in run("retry", "--issue", "1")
+    assert "0 taken as sent" in run("resolve", "--issue", "1", "--as", "sent")
+    assert json.loads(run("resolve", "--domain", "example.org", "--as", "again", "--json")) == {
+        "resolved": 0,
+        "as": "again",
+    }

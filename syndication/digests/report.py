@@ -1,0 +1,111 @@
+"""How an issue stands: the equation of guarantee 3 in numbers, and what wants a person's eye. Looks and changes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syndication.content import Record
+from syndication.digests.control import counts
+from syndication.ledger.mailings import Delivery, Edition, Issue
+from syndication.ledger.tables import Subscriber
+
+_WORST = 5
+_WANTS_AN_EYE = ("failed", "unknown", "deferred")
+
+
+class Trouble(Record):
+    """Deliveries of one state to one domain that have not got through, with the newest of the relay's words."""
+
+    domain: str
+    state: str
+    count: int
+    reply: str
+
+
+class Report(Record):
+    """One issue at one moment. `counts` has every state; `holds`: they add up to `eligible`."""
+
+    issue: int
+    cadence: str
+    slot: str
+    state: str
+    eligible: int
+    counts: dict[str, int]
+    holds: bool
+    editions: int
+    cut_at: datetime
+    done_at: datetime | None
+    first_sent_at: datetime | None
+    last_sent_at: datetime | None
+    next_try_at: datetime | None
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def equation(self) -> str:
+        """`3 = 2 sent + 1 unknown`; states that nobody is in are left out."""
+        parts = [f"{count:,} {state}" for state, count in self.counts.items() if count]
+        return f"{self.eligible:,} eligible {'=' if self.holds else '≠'} {' + '.join(parts) or 'nobody'}"
+
+    @property
+    def advice(self) -> list[str]:
+        """Sentences on what a person may do, the most pressing first."""
+        found = []
+        if not self.holds:
+            found.append("This does not add up; please report it, with the ledger.")
+        if count := self.counts["unknown"]:
+            found.append(
+                f"{count:,} unknown: on the wire when the answer was lost, so they may have arrived. `syndicate deliveries "
+                f"resolve --issue {self.issue} --as sent` takes them as sent, `--as again` sends them with the same Message-ID."
+            )
+        if count := self.counts["failed"]:
+            found.append(f"{count:,} failed: `syndicate deliveries list --issue {self.issue} --state failed` says why.")
+        if count := self.counts["deferred"]:
+            at = f", the next at {self.next_try_at:%Y-%m-%d %H:%M} UTC" if self.next_try_at else ""
+            found.append(f"{count:,} deferred: each is tried again by itself{at}.")
+        return found
+
+
+def report(session: Session, issue: Issue) -> Report:
+    """`session` is a reading one, so that all numbers are of one moment."""
+    found = counts(session, issue.id)
+    first, last = session.execute(
+        select(func.min(Delivery.sent_at), func.max(Delivery.sent_at)).where(Delivery.issue_id == issue.id)
+    ).one()
+    deferred = (Delivery.issue_id == issue.id, Delivery.state == "deferred")
+    return Report(
+        issue=issue.id,
+        cadence=issue.cadence,
+        slot=issue.slot,
+        state=f"{issue.state}, paused" if issue.paused else issue.state,
+        eligible=issue.eligible,
+        counts=found,
+        holds=issue.eligible == sum(found.values()),
+        editions=session.scalar(select(func.count()).where(Edition.issue_id == issue.id)) or 0,
+        cut_at=issue.cut_at,
+        done_at=issue.done_at,
+        first_sent_at=first,
+        last_sent_at=last,
+        next_try_at=session.scalar(select(func.min(Delivery.due_at)).where(*deferred)),
+        troubles=_troubles(session, issue.id) if any(found[state] for state in _WANTS_AN_EYE) else (),
+    )
+
+
+def _troubles(session: Session, issue_id: int) -> tuple[Trouble, ...]:
+    count = func.count().label("count")
+    rows = session.execute(
+        select(Subscriber.domain, Delivery.state, count, func.max(Delivery.id))
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(Delivery.issue_id == issue_id, Delivery.state.in_(_WANTS_AN_EYE))
+        .group_by(Subscriber.domain, Delivery.state)
+        .order_by(count.desc(), Subscriber.domain)
+        .limit(_WORST)
+    ).all()
+    words = dict(
+        session.execute(
+            select(Delivery.id, Delivery.reply).where(Delivery.id.in_([newest for *_, newest in rows]))
+        ).all()
+    )
+    return tuple(Trouble(domain=d, state=s, count=n, reply=words[newest]) for d, s, n, newest in rows)
