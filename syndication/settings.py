@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     journal_grace_seconds: int = Field(
         300, ge=0, description="After a lost lease, how long a journal may still turn up."
     )
-    slice_size: int = Field(200, ge=1, le=5_000, description="Deliveries one claim leases.")
+    slice_size: int = Field(500, ge=1, le=5_000, description="Deliveries one claim leases.")
     freeze_chunk: int = Field(5_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
     bundle_after_days: float = Field(
         30.0, ge=1, description="Sent deliveries of issues finished this long ago are packed into bundles."
@@ -81,6 +81,14 @@ class Settings(BaseSettings):
     )
     mail_max_html_bytes: int = Field(95_000, ge=5_000, description="Largest HTML part of a mail, decoded, in bytes.")
     smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")
+    dkim_keys: str = Field(
+        "",
+        description="Comma list of selector=path; of RSA and Ed25519 the first signs, the others only keep their record.",
+    )
+    dkim_domain: str = Field("", description="Domain that signs (d=); empty: that of the publication's From.")
+    bounce_domain: str = Field(
+        "", description="Domain of the return paths, one for each delivery (VERP); empty: From takes the bounces."
+    )
     smtp_connections: int = Field(
         4, ge=1, le=200, description="Connections to the relay that one worker process holds."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sqlalchemy import select
@@ -26,8 +26,12 @@ KEPT_BLOCKS = 512
 class Press:
     """Compiles editions for one base address; not shared between threads."""
 
-    def __init__(self, render: Render, base_url: str, max_html_bytes: int) -> None:
+    def __init__(
+        self, render: Render, base_url: str, max_html_bytes: int, form: Callable[[Compiled], Form] = Form
+    ) -> None:
+        """`form` makes an edition ready for many people."""
         self.render = render
+        self._form = form
         self.base_url = base_url
         self.max_html_bytes = max_html_bytes
         self.block = lru_cache(KEPT_BLOCKS)(self._block)
@@ -53,7 +57,7 @@ class Press:
         if found is None:
             edition = session.get_one(Edition, edition_id)
             source, texts = source_of(session, edition, self.base_url)
-            found = Form(self.compile(source, texts))
+            found = self._form(self.compile(source, texts))
             self._editions[edition_id] = found
             while len(self._editions) > KEPT_EDITIONS:
                 self._editions.popitem(last=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from syndication.audience.handles import handle_token
@@ -10,13 +12,16 @@ from syndication.errors import SyndicationError
 from syndication.ledger import notices
 from syndication.ledger.claims import Claimed
 from syndication.ledger.content import Publication
-from syndication.mail import headers
+from syndication.mail import headers, keys, verp
+from syndication.mail.dkim import Key
 from syndication.mail.gate import Passed, Person
 from syndication.mail.journal import file_name
 from syndication.mail.letters import compile_letter
 from syndication.mail.loading import Press
-from syndication.mail.splice import Form
+from syndication.mail.relays import Profile, mark, relay_of
+from syndication.mail.splice import Compiled, Form
 from syndication.mail.transport import Parcel
+from syndication.settings import Settings
 from syndication.wiring import Wiring
 
 
@@ -24,19 +29,25 @@ class Packing:
     """What makes parcels, kept over slices. `load` what they need while the ledger is at hand, then `parcel` each."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self.press = Press(wiring.renderer.render, wiring.base_url, wiring.settings.mail_max_html_bytes)
+        self.press = Press(wiring.renderer.render, wiring.base_url, wiring.settings.mail_max_html_bytes, self._form)
         self._wiring = wiring
+        self._relay = relay_of(wiring.settings)
+        self._keys: Sequence[Key] = ()
         self._publications: dict[int, Publication] = {}
         self._senders: dict[int, str] = {}
         self._notices: dict[tuple[int, str], PublishedNotice] = {}
 
-    def load(self, session: Session, passed: Passed) -> dict[int, str]:
-        """Compiles what the rows need. Editions that cannot be made, with the reason."""
-        held: dict[int, str] = {}
+    def load(self, session: Session, passed: Passed) -> dict[int | None, str]:
+        """Compiles what the rows need. Editions that cannot be made, with the reason; None stands for letters."""
+        held: dict[int | None, str] = {}
         for publication_id in {row.publication_id for row in passed.go}:
             publication = self._publications[publication_id] = session.get_one(Publication, publication_id)
             mailbox = headers.parsed_mailbox(publication.mail_from)
-            self._senders[publication_id] = headers.ascii_domain(mailbox[1])
+            sender = self._senders[publication_id] = headers.ascii_domain(mailbox[1])
+            try:
+                self._keys = signing_keys(self._wiring.settings, self._relay, sender)
+            except SyndicationError as error:  # nothing goes unsigned because a key is wrong
+                return {row.edition_id: str(error) for row in passed.go}
         for row in passed.go:
             if row.edition_id is None:
                 language = passed.letters[row.id].language
@@ -73,7 +84,7 @@ class Packing:
                 self._wiring.renderer.render, self._wiring.signer, publication, notice, letter, self._wiring.base_url,
                 link_hours=self._wiring.settings.consent_token_hours,
             )  # fmt: skip
-            form, name, address = Form(compiled), "", letter.address
+            form, name, address = self._form(compiled), "", letter.address
         else:
             person = passed.people[row.subscriber_id or 0]
             form = self.press.kept(row.edition_id) or self._form_again(row.edition_id)
@@ -81,13 +92,22 @@ class Packing:
             name, address = person.name, person.address
         address = headers.ascii_domain(address)
         values["to"] = headers.mailbox(name, address)
-        data = form.message(values, utf8_headers=not address.isascii())
-        return Parcel(file_name(row.id), sender, address, data)
+        data = form.message(values, utf8_headers=not address.isascii(), before=mark(self._relay, row.id))
+        envelope = verp.make(self._wiring.signer, row.id, self._wiring.settings.bounce_domain) or sender
+        return Parcel(file_name(row.id), envelope, address, data, plain=address.isascii())
+
+    def _form(self, compiled: Compiled) -> Form:
+        return Form(compiled, self._keys, unsigned=self._relay.rewrites)
 
     def _form_again(self, edition_id: int) -> Form:
         """A slice of more editions than the press keeps."""
         with self._wiring.db.reading() as session:
             return self.press.form(session, edition_id)
+
+
+def signing_keys(settings: Settings, relay: Profile, sender: str) -> Sequence[Key]:
+    """The keys that sign mail from `sender` through `relay`. Raises NeedsHuman for a key that does not do."""
+    return () if relay.signs_alone else keys.signing(settings, sender.rpartition("@")[2])
 
 
 def personal(person: Person, browser_token: str) -> dict[str, str]:

@@ -13,17 +13,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from syndication.errors import BadInput
 from syndication.mail.line import Line
+from syndication.mail.relays import profile_for
 from syndication.mail.traffic import Habits, Traffic
 from syndication.mail.transport import PATIENCE, Outgoing, TransportTrouble
 from syndication.mail.wire import Opening
 from syndication.settings import LOOPBACK_HOSTS
 
 _TLS_WISHES = ("required", "optional", "no")
-_OPTIONS = {"starttls", "helo", "cafile"}
+_OPTIONS = {"starttls", "helo", "cafile", "profile"}
 
 
 class Relay:
-    """`url`: smtp://user:pass@host:port?starttls=required|optional|no&helo=NAME&cafile=PATH, or smtps://….
+    """`url`: smtp://user:pass@host:port?starttls=required|optional|no&helo=NAME&cafile=PATH&profile=NAME, or smtps://….
 
     Without `starttls` it is optional to a relay on this machine and required elsewhere. `timeout` in seconds for each reply;
     at most `connections` at once, and `window` unanswered messages on each where the relay takes them without waiting.
@@ -34,13 +35,14 @@ class Relay:
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.host = parts.hostname or "127.0.0.1"
         secure = parts.scheme == "smtps"
-        self.port = parts.port or (465 if secure else 25)
+        self.profile = profile_for(self.host, options.get("profile", ""))
+        self.port = parts.port or (465 if secure else self.profile.port)
         here = self.host in LOOPBACK_HOSTS
         self.cafile = options.get("cafile")
         self.timeout = timeout
         self.wish = Opening(
             helo=options.get("helo") or _own_name(),
-            starttls=options.get("starttls", "optional" if here else "required"),
+            starttls=options.get("starttls", "optional" if here else self.profile.starttls),
             secure=secure,
             private=here,
             user=unquote(parts.username or ""),
@@ -55,7 +57,7 @@ class Relay:
             raise BadInput(
                 f"the relay's address has {wrong};",
                 where="SYNDICATION_MAIL_URL",
-                remedy="known are starttls=required|optional|no, helo=NAME and cafile=PATH.",
+                remedy="known are starttls=required|optional|no, helo=NAME, cafile=PATH and profile=NAME.",
             )
         if not self.wish.helo.isascii() or set(self.wish.helo) & set(" \r\n"):
             raise BadInput(
@@ -63,7 +65,7 @@ class Relay:
                 where="SYNDICATION_MAIL_URL",
                 remedy="write helo=mail.example.org.",
             )
-        self._habits = Habits(connections, window)
+        self._habits = Habits(min(connections, self.profile.connections or connections), window)
         self._lines: list[Line] = []
         self._tls: ssl.SSLContext | None = None
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from syndication.errors import BadInput, GiveUp
+from syndication.mail.dkim import Key, Piece, Stamp
 
 HEADER, TOKEN_IN_HEADER, TOKEN_IN_BODY = "header", "token", "body"
 LONGEST_TOKEN = 200  # what the size budget reckons with
@@ -62,18 +63,18 @@ class Form:
     """A compiled mail made ready for many people. Raises GiveUp where its runs are not those that were gated.
 
     The proof is taken when it is made and by `prove` again before each flight; in between, messages are put together from
-    these very runs, which are immutable.
+    these very runs, which are immutable. With `keys` each message is signed, but for the header fields `unsigned`.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: Compiled, keys: Sequence[Key] = (), *, unsigned: Collection[str] = ()) -> None:
         self.compiled = compiled
         self.prove()
-        self._pieces: list[bytes] = []
-        self._places: list[tuple[int, Slot]] = []
-        for run, slot in zip(compiled.runs, compiled.slots, strict=False):
-            self._pieces += (run, b"")
-            self._places.append((len(self._pieces) - 1, slot))
-        self._pieces.append(compiled.runs[-1])
+        self._slots = list(dict.fromkeys(compiled.slots))
+        number = {slot: n for n, slot in enumerate(self._slots)}
+        self._pieces: list[Piece] = [compiled.runs[0]]
+        for slot, run in zip(compiled.slots, compiled.runs[1:], strict=True):
+            self._pieces += (number[slot], run)
+        self._stamp = Stamp(keys, *_parted(self._pieces), unsigned=unsigned) if keys else None
 
     def prove(self) -> None:
         """Hashes the runs again and compares with what the gate counted."""
@@ -82,17 +83,22 @@ class Form:
                 "the compiled mail is not the one that was checked;", remedy="nothing was sent; compile it again."
             )
 
-    def message(self, values: Mapping[str, str], *, utf8_headers: bool = False) -> bytes:
+    def message(self, values: Mapping[str, str], *, utf8_headers: bool = False, before: bytes = b"") -> bytes:
         """For one person. Raises BadInput for a value that does not fit its slot. `utf8_headers` (RFC 6532) only where the
-        relay takes SMTPUTF8. No line begins with a dot, so none has to be doubled on the wire."""
-        pieces = self._pieces.copy()
-        made: dict[Slot, bytes] = {}
-        for place, slot in self._places:
-            value = made.get(slot)
-            if value is None:
-                value = made[slot] = _value(slot, values, utf8_headers)
-            pieces[place] = value
-        return b"".join(pieces)
+        relay takes SMTPUTF8; `before` are header lines for the relay, not signed. No line begins with a dot, so none has
+        to be doubled on the wire."""
+        filled = [_value(slot, values, utf8_headers) for slot in self._slots]
+        pieces = [filled[piece] if isinstance(piece, int) else piece for piece in self._pieces]
+        return b"".join([before, self._stamp.fields(filled) if self._stamp is not None else b"", *pieces])
+
+
+def _parted(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
+    """The pieces of the header and those of the body, the empty line between them in neither."""
+    for at, piece in enumerate(pieces):
+        if isinstance(piece, bytes) and b"\r\n\r\n" in piece:
+            head, _, body = piece.partition(b"\r\n\r\n")
+            return [*pieces[:at], head + b"\r\n"], [body, *pieces[at + 1 :]]
+    raise GiveUp("a compiled mail has no body;", remedy="nothing was sent; compile it again.")
 
 
 def fill(compiled: Compiled, values: Mapping[str, str], *, utf8_headers: bool = False) -> bytes:

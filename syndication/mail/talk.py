@@ -104,6 +104,9 @@ class Talk:
         if self.chunking:
             self._put(b"BDAT %d LAST\r\n" % len(data))
             self._write(_END, job, data)
+        elif job.parcel.plain:
+            self._put(data)
+            self._write(_END, job, b".\r\n")
         else:
             self._write(_END, job, stuffed(data))
         job.handed_over, job.ends_at = True, self.queued
@@ -154,14 +157,14 @@ class Talk:
     def _unfit(self, parcel: Parcel) -> str:
         if not parcel.recipient.isascii() and "SMTPUTF8" not in self.offered:
             return "the relay does not take addresses in this script (SMTPUTF8)"
-        if not parcel.data.isascii() and "8BITMIME" not in self.offered:
+        if not parcel.plain and not parcel.data.isascii() and "8BITMIME" not in self.offered:
             return "the relay does not take names in this script (8BITMIME)"
         if 0 < self.offered.size < len(parcel.data):
             return f"the mail has {len(parcel.data)} bytes and the relay takes {self.offered.size} (SIZE)"
         return ""
 
     def _envelope(self, parcel: Parcel) -> tuple[bytes, bytes]:
-        parameters = "" if parcel.data.isascii() else " BODY=8BITMIME"
+        parameters = "" if parcel.plain or parcel.data.isascii() else " BODY=8BITMIME"
         if not parcel.recipient.isascii():
             parameters += " SMTPUTF8"
         return envelope(parcel.sender, parcel.recipient, parameters)

@@ -23,12 +23,16 @@ class TransportTrouble(TryLater):
 
 @dataclass(slots=True, eq=False)
 class Parcel:
-    """One message ready for the wire. `name` identifies it for ever (`<id>.delivery`); `data` has CRLF line ends."""
+    """One message ready for the wire. `name` identifies it for ever (`<id>.delivery`); `data` has CRLF line ends.
+
+    `plain`: who made it vouches that it is 7-bit, ends with a line end, and that no line begins with a dot.
+    """
 
     name: str
     sender: str
     recipient: str
     data: bytes
+    plain: bool = False
 
 
 class Receipt(NamedTuple):

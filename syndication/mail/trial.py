@@ -17,7 +17,9 @@ from syndication.ledger.lookup import the_publication
 from syndication.ledger.mailings import Issue
 from syndication.mail import headers
 from syndication.mail.loading import Press, frame_of, texts_of
-from syndication.mail.splice import fill
+from syndication.mail.parcels import signing_keys
+from syndication.mail.relays import relay_of
+from syndication.mail.splice import Form
 from syndication.mail.transport import Parcel, Transport, send_one
 from syndication.wiring import Wiring
 
@@ -68,7 +70,9 @@ def send_trial(wiring: Wiring, transport: Transport, address: str, *, cadence: s
         "preferences": _NOBODY,
         "browser": _NOBODY,
     }
-    data = fill(compiled, values, utf8_headers=not recipient.isascii())
+    relay = relay_of(wiring.settings)
+    form = Form(compiled, signing_keys(wiring.settings, relay, sender), unsigned=relay.rewrites)
+    data = form.message(values, utf8_headers=not recipient.isascii())
     try:
         receipt = send_one(transport, Parcel(f"{time.time_ns() // 1_000}.trial", sender, recipient, data))
     finally:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 LONGEST_LINE = 4_096  # RFC 5321 §4.5.3.1.5 allows 512; some relays say more
 MOST_LINES = 200  # of one reply
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_SHORT = {b"%d " % code: code for code in (220, 221, 235, 250, 334, 354)}
 _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 STARTTLS = object()  # what the opening yields when the connection has to be wrapped
 
@@ -54,6 +55,9 @@ class ReplyReader:
         replies = []
         for line in lines:
             line = line.rstrip(b"\r")
+            if not self._lines and line[:4] in _SHORT:  # nearly every one
+                replies.append(Reply(_SHORT[line[:4]], line[4:LONGEST_LINE].decode("utf-8", "replace")))
+                continue
             found = _LINE.fullmatch(line)
             if found is None or len(line) > LONGEST_LINE:
                 raise Nonsense(f"no reply: {line[:60]!r}")
