@@ -66,7 +66,9 @@ def opendkim_says(data: bytes, published: Mapping[str, str], folder: Path) -> li
         pytest.fail("there is no opendkim: apt-get install -y opendkim", pytrace=False)
     (folder / "keys").write_text("".join(f"{name} {text}\n" for name, text in published.items()))
     (folder / "message").write_bytes(data)
-    (folder / "conf").write_text(f"Mode v\nTestPublicKeys {folder / 'keys'}\nSyslog no\nAuthservID us\nAlwaysAddARHeader yes\n")
+    (folder / "conf").write_text(
+        f"Mode v\nTestPublicKeys {folder / 'keys'}\nSyslog no\nAuthservID us\nAlwaysAddARHeader yes\n"
+    )
     command = [program, "-x", str(folder / "conf"), "-t", str(folder / "message"), "-vv"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
     return [f"{algorithm} {verdict}" for verdict, algorithm in re.findall(r"dkim=(\w+)[^;]*?header\.a=([\w-]+)", told)]
