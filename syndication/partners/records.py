@@ -25,6 +25,22 @@ from syndication.ledger.tables import Partner
 _TEMPLATE = "partners/records.py"
 
 
+EXAMPLE: dict[str, Any] = {
+    "id": "tag:harbour.example,2026-01-01:entry:ed618bf4780f5e21", "number": 7, "state": "published",
+    "series": "slow-crossings", "canonical_url": "https://harbour.example/night-train",
+    "updated_at": "2026-11-25T08:00:00Z", "revision": 1, "part": 2,
+    "title": "A Bed Between Two Capitals", "summary": "Night trains are back in the speeches.",
+    "content_html": '<div lang="en" dir="ltr"><p>Every few months …</p><hr><p lang="en">The positions of '
+    "Harbour Institute, and our policy experts, are independent …</p></div>",
+    "language": "en", "authors": [{"name": "Noor Haddad", "url": None}],
+    "credit": "Noor Haddad (Harbour Institute)", "topics": ["railways"], "related": [], "images": [],
+    "licence": "Full text with credit, for one year.",
+    "licence_url": "https://creativecommons.org/licenses/by/4.0/", "publisher": "Harbour Institute",
+    "notice_version": 1, "published_at": "2026-11-25T08:00:00Z", "withdrawn_at": None,
+    "withdrawn_reason": None,
+}  # fmt: skip
+
+
 class ImageRecord(BaseModel):
     url: str
     alt: str
@@ -37,13 +53,13 @@ class EntryRecord(BaseModel):
 
     id: str = Field(description="Names the entry for ever: keep your copy under it.")
     number: int = Field(description="Its short name in this API; says nothing about order.")
-    state: Literal["published", "withdrawn"]
+    state: Literal["published", "withdrawn"] = Field(description="`published` or `withdrawn`.")
     series: str = Field(description="The series, by slug.")
     canonical_url: str = Field(description="The entry's own page: link to it, and name it as `rel=canonical`.")
     updated_at: datetime = Field(description="Of its last change, which brought it into the stream anew.")
     revision: int | None = Field(None, description="1, then one more with each correction.")
     part: int | None = Field(None, description="Its place in a series that is read in order.")
-    title: str | None = None
+    title: str | None = Field(None, description="Plain text.")
     summary: str | None = Field(None, description="Plain text, a sentence or two.")
     content_html: str | None = Field(
         None,
@@ -51,39 +67,22 @@ class EntryRecord(BaseModel):
         "in the record this once and must be shown with the text.",
     )
     language: str | None = Field(None, description="BCP 47.")
-    authors: list[Author] = []
+    authors: list[Author] = Field([], description="Each a `name`, and a `url` or null.")
     credit: str | None = Field(None, description="How to credit it, in one line.")
-    topics: list[str] = []
-    related: list[Related] = []
-    images: list[ImageRecord] = []
+    topics: list[str] = Field([], description="Plain words.")
+    related: list[Related] = Field([], description="What the publisher points to: a `title`, and a `url` or null.")
+    images: list[ImageRecord] = Field(
+        [], description="Those in the text, each with `url`, `alt`, `credit` and `caption`."
+    )
     licence: str | None = Field(None, description="What the publisher agreed with you, in a sentence or an address.")
     licence_url: str | None = Field(None, description="The entry's own licence, where it has one.")
-    publisher: str | None = None
+    publisher: str | None = Field(None, description="Whose entry it is.")
     notice_version: int | None = Field(None, description="Which wording of the notice stands in `content_html`.")
-    published_at: datetime | None = None
-    withdrawn_at: datetime | None = None
-    withdrawn_reason: str | None = None
+    published_at: datetime | None = Field(None, description="Its first publication.")
+    withdrawn_at: datetime | None = Field(None, description="Of a withdrawn one alone, as is the reason.")
+    withdrawn_reason: str | None = Field(None, description="In the publisher's words.")
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "tag:harbour.example,2026-01-01:entry:ed618bf4780f5e21", "number": 7, "state": "published",
-                    "series": "slow-crossings", "canonical_url": "https://harbour.example/night-train",
-                    "updated_at": "2026-11-25T08:00:00Z", "revision": 1, "part": 2,
-                    "title": "A Bed Between Two Capitals", "summary": "Night trains are back in the speeches.",
-                    "content_html": '<div lang="en" dir="ltr"><p>Every few months …</p><hr><p lang="en">The positions of '
-                    "Harbour Institute, and our policy experts, are independent …</p></div>",
-                    "language": "en", "authors": [{"name": "Noor Haddad", "url": None}],
-                    "credit": "Noor Haddad (Harbour Institute)", "topics": ["railways"], "related": [], "images": [],
-                    "licence": "Full text with credit, for one year.",
-                    "licence_url": "https://creativecommons.org/licenses/by/4.0/", "publisher": "Harbour Institute",
-                    "notice_version": 1, "published_at": "2026-11-25T08:00:00Z", "withdrawn_at": None,
-                    "withdrawn_reason": None,
-                }
-            ]
-        }
-    )  # fmt: skip
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
 
 class ChangesPage(BaseModel):

@@ -14,7 +14,11 @@ from syndication.settings import LOOPBACK_HOSTS
 from syndication.wiring import Wiring
 
 Handler = Callable[[Request], Response]
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+# What proxies, tunnels and load balancers add, one of which every one of them does.
+_FORWARDED = (
+    "forwarded", "via", "x-forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+    "x-forwarded-server", "x-original-host", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "cf-ray",
+)  # fmt: skip
 
 
 def is_here(wiring: Wiring, request: Request) -> bool:
@@ -22,13 +26,15 @@ def is_here(wiring: Wiring, request: Request) -> bool:
     headers."""
     if not wiring.settings.shows_workbench or urlsplit(wiring.base_url).hostname not in LOOPBACK_HOSTS:
         return False
-    if any(name in request.headers for name in _FORWARDED):
+    if any(name in request.headers for name in _FORWARDED) or len(request.headers.getlist("host")) != 1:
         return False
     try:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
         peer = ipaddress.ip_address(request.client.host if request.client else "")
     except ValueError:
         return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:  # a server bound to both families
+        peer = peer.ipv4_mapped
     return peer.is_loopback and host in LOOPBACK_HOSTS
 
 
@@ -52,12 +58,14 @@ def headers(wiring: Wiring, *, framed: bool = False) -> dict[str, str]:
         )
     else:
         policy = (
-            "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; "
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'"
         )
     return {
         "content-security-policy": policy,
         "cache-control": "no-store",
+        "cross-origin-opener-policy": "same-origin",  # a page elsewhere that opens this one learns nothing of it
+        "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
         "x-robots-tag": "noindex",

@@ -14,10 +14,11 @@ from datetime import datetime
 import brotli
 import structlog
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from syndication import clock
-from syndication.errors import SyndicationError
+from syndication.errors import BadInput, NotFound, SyndicationError
 from syndication.feeds.formats import FORMATS
 from syndication.ledger.content import Artifact
 from syndication.ledger.tables import Partner
@@ -91,11 +92,15 @@ class Answers:
 def refused(_: Request, error: Exception) -> Response:
     """Any refusal as JSON, in words. What is our own fault is logged, without the request's address."""
     status = status_of(error)
-    detail = error.detail if isinstance(error, HTTPException) else "This cannot be answered now."
+    detail = "This cannot be answered now."
     headers = {**_ALWAYS, "Cache-Control": "no-store", **(getattr(error, "headers", None) or {})}
-    if status in (400, 404) and isinstance(error, SyndicationError):
+    if isinstance(error, HTTPException):
+        detail = error.detail
+    elif isinstance(error, RequestValidationError):
+        detail = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()) + "."
+    elif isinstance(error, BadInput | NotFound):
         detail = f"{error.what[:1].upper()}{error.what[1:]} {error.remedy}"
-    elif not isinstance(error, HTTPException):
+    else:
         headers["Retry-After"] = "30"
         log.error("a partner's pull failed", reason=str(error) if isinstance(error, SyndicationError) else repr(error))
     return JSONResponse({"detail": detail}, status, headers)

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from pydantic import BaseModel
 
-from syndication.partners.records import ChangesPage, EntryRecord
+from syndication.partners.records import EXAMPLE, ChangesPage, EntryRecord
 
 TITLE = "Partner API"
 INTRODUCTION = """\
@@ -63,6 +63,7 @@ _COMMON: dict[int | str, dict[str, Any]] = {
     404: _refusal(
         "Not there, or not in your series.", "There is no such entry in your series; see /partners/v1/entries."
     ),
+    422: _refusal("A parameter that is not what it should be.", "limit: Input should be less than or equal to 100."),
     429: _refusal("Too many requests.", "Too many requests; ask again in a minute.", Retry_After="Seconds to wait."),
     503: _refusal("Not now.", "The feed is being made.", Retry_After="Seconds to wait."),
 }
@@ -157,5 +158,5 @@ def shown(description: dict[str, Any]) -> dict[str, Any]:
             for act in methods.values()
         ],
         "fields": [(name, words(field.get("description", ""))) for name, field in record["properties"].items()],
-        "example": json.dumps(record["examples"][0], indent=2, ensure_ascii=False),
+        "example": json.dumps(EXAMPLE, indent=2, ensure_ascii=False),
     }

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import BaseRoute, Mount
@@ -69,7 +70,7 @@ def create_api(wiring: Wiring) -> FastAPI:
     )  # fmt: skip
     api.state.pulls, api.state.door = log, Door(wiring)
     api.router.route_class = recorded(log)
-    for kind in (HTTPException, SyndicationError, SQLAlchemyError):
+    for kind in (HTTPException, RequestValidationError, SyndicationError, SQLAlchemyError):
         api.add_exception_handler(kind, refused)
 
     def get(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
