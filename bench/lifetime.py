@@ -112,8 +112,8 @@ def send_a_day(db: Database, day: int) -> tuple[int, float]:
         with db.transaction() as session:
             session.execute(
                 text(
-                    "UPDATE delivery SET state = 'sent', attempts = 1, sent_at = :at + floor(random() * 600) * interval '1 second' "
-                    "WHERE issue_id = :issue"
+                    "UPDATE delivery SET state = 'sent', attempts = 1, "
+                    "sent_at = :at + floor(random() * 600) * interval '1 second' WHERE issue_id = :issue"
                 ),
                 {"at": clock.now(), "issue": issue},
             )

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
-from syndication.feeds import artifacts
+from syndication.feeds import archives, artifacts
 from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Publication, Revision
 from syndication.ledger.db import Database, ring_after_commit
@@ -76,7 +76,9 @@ Decide = Callable[[Session, Plan], None]
 def touch(session: Session, publication_id: int) -> int:
     """The next number, for a change that shows everywhere (notice, names, settings): every feed is owed. Gives it."""
     seq = take_numbers(session, publication_id, 1)
-    session.execute(update(Feed).where(Feed.publication_id == publication_id).values(wanted_seq=seq))
+    session.execute(
+        update(Feed).where(Feed.publication_id == publication_id).values(wanted_seq=seq, epoch=Feed.epoch + 1)
+    )
     ring_after_commit(session, "publish.render_owed")
     return seq
 
@@ -152,7 +154,7 @@ def _feeds(session: Session, plan: Plan) -> list[Feed]:
     return [f for f in feeds if not f.series_ids or touched & set(f.series_ids)]
 
 
-def _render(session: Session, plan: Plan, base_url: str) -> dict[int, list[artifacts.Rendered]]:
+def _render(session: Session, plan: Plan, base_url: str) -> dict[int, artifacts.Rendering]:
     return {
         feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
         for feed in _feeds(session, plan)
@@ -160,7 +162,7 @@ def _render(session: Session, plan: Plan, base_url: str) -> dict[int, list[artif
     }
 
 
-def _store(session: Session, plan: Plan, rendered: dict[int, list[artifacts.Rendered]]) -> None:
+def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering]) -> None:
     session.add_all(plan.revisions)
     session.flush()
     for revision in plan.revisions:
@@ -176,7 +178,9 @@ def _store(session: Session, plan: Plan, rendered: dict[int, list[artifacts.Rend
     attempts.finished(session, [attempts.named("publish", entry.id) for entry in plan.entries])
     for entry in plan.entries:  # mail that waits says what is true now
         repoint(session, entry, entry.revision if entry.state == "published" else None)
-    for feed in _feeds(session, plan):
+    feeds = _feeds(session, plan)
+    archives.changed(session, feeds, plan.entries)
+    for feed in feeds:
         feed.wanted_seq = seq
         if feed.id in rendered:
             artifacts.store(session, feed, rendered[feed.id], seq)

@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import BadInput, Conflict, SyndicationError
-from syndication.feeds import artifacts
+from syndication.feeds import archives, artifacts
 from syndication.feeds.disclaimers import render_notice
 from syndication.ledger import attempts
-from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision
+from syndication.ledger.content import Draft, Entry, Feed, Notice, Publication, Revision
 from syndication.ledger.db import Database, ledger_now
-from syndication.ledger.lookup import content_of
+from syndication.ledger.lookup import content_of, the_publication
 from syndication.ledger.states import ENTRY, move
-from syndication.press import Change, Decide, Plan, carry_out, rehearse, touch
+from syndication.press import Change, Decide, Plan, carry_out, rehearse, take_numbers, touch
 
 log = structlog.get_logger(__name__)
 
@@ -252,6 +252,21 @@ def add_notice(session: Session, publication: Publication, language: str, templa
     return PublishedVersion(language, number, fresh=True)
 
 
+def even_out(db: Database) -> int:
+    """Cuts archives that have grown uneven (a backfill, a bulk load) into pages; how many feeds are owed anew by it."""
+    done = 0
+    with db.reading() as session:
+        ids = archives.uneven(session)
+    for feed_id in ids:
+        with db.transaction() as session:
+            seq = take_numbers(session, the_publication(session).id, 1)  # so that nobody publishes beside it
+            feed = session.get_one(Feed, feed_id, populate_existing=True)
+            if archives.even_out(session, feed):
+                feed.wanted_seq = seq
+                done += 1
+    return done
+
+
 def readdress(db: Database, base_url: str, hubs: Sequence[str] = ()) -> bool:
     """Where the base address or the hubs are not those the artifacts were made for, every feed is owed; whether so."""
     wanted = base_url, ",".join(hubs)
@@ -267,6 +282,7 @@ def readdress(db: Database, base_url: str, hubs: Sequence[str] = ()) -> bool:
 def rerender_all(db: Database, base_url: str, hubs: Sequence[str] = ()) -> int:
     """Everything that the base address and the hubs owe, now; how many feeds."""
     readdress(db, base_url, hubs)
+    even_out(db)
     total = 0
     while done := artifacts.render_owed(db, base_url):
         total += done

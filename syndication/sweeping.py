@@ -18,7 +18,7 @@ from syndication import publishing
 from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
-from syndication.feeds import artifacts
+from syndication.feeds import archives, artifacts
 from syndication.ledger import claims
 from syndication.mail.sender import DIGESTS, LETTERS, recover, send_due
 from syndication.mail.transport import open_transport
@@ -52,6 +52,7 @@ def _mail(kinds: tuple[str, ...]) -> Owed:
 
 
 def _render(wiring: Wiring) -> None:
+    publishing.even_out(wiring.db)
     while artifacts.render_owed(wiring.db, wiring.base_url):
         pass
 
@@ -76,7 +77,9 @@ OWED: dict[str, Owed] = {
         lambda session: _when(publishing.anything_scheduled(session)),
         lambda wiring: publishing.publish_due(wiring.db, wiring.base_url),
     ),
-    "publish.render_owed": Owed(lambda session: _when(bool(artifacts.owed(session, 1))), _render),
+    "publish.render_owed": Owed(
+        lambda session: _when(bool(archives.uneven(session, 1) or artifacts.owed(session, 1))), _render
+    ),
     "digests.cut_due": Owed(
         lambda session: _when(issues.anything_to_cut(session)),
         lambda wiring: issues.cut_due(wiring.db),

@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import SyndicationError
+from syndication.feeds import archives
+from syndication.feeds.archives import Key
 from syndication.feeds.formats import FORMATS, gate
 from syndication.feeds.view import (
     FeedView,
@@ -33,13 +35,12 @@ from syndication.feeds.view import (
 )
 from syndication.feeds.words import words
 from syndication.ledger import attempts, notices
-from syndication.ledger.content import Artifact, Entry, Feed, Publication, Series
+from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication, Series
 from syndication.ledger.db import Database, ring_after_commit
 from syndication.ledger.lookup import content_of
 
 log = structlog.get_logger(__name__)
 
-SHOWN = 20  # entries of a feed; fewer where they would make it larger than MAX_BYTES
 FEWEST = 5  # entries of a feed, however long: the longest are then shown by their beginnings
 MAX_BYTES = 512_000  # some readers stop there
 GZIP_LEVEL = 6
@@ -48,14 +49,24 @@ BROTLI_QUALITY = 5
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One format of one feed, ready to store. `entry_ids` are the entries it shows, in order."""
+    """One format of one document, ready to store."""
 
     format: str
     gzip: bytes
     brotli: bytes
     size: int
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A feed's newest document. `entry_ids` are the entries it shows, in order; `cuts` the bounds of pages that its older
+    entries become with it; `uneven` says that there are more of those than one act may cut."""
+
+    forms: tuple[Rendered, ...]
     entry_ids: tuple[int, ...]
+    cuts: tuple[Key, ...]
+    uneven: bool
 
 
 def ensure_feed(
@@ -86,53 +97,101 @@ def ensure_feed(
 
 def render(
     session: Session, publication: Publication, feed: Feed, base_url: str, changed: Sequence[Entry] = ()
-) -> list[Rendered]:
+) -> Rendering:
     """All formats of a feed from this session's view of the ledger, gated. `changed` are entries changed in memory only.
 
-    Raises DisclaimerBreach where a format forgot the notice or has it twice.
+    What does not fit, by number or by size, becomes a page of the archive (see `feeds.archives`); a private feed has none
+    and shows the newest. Raises DisclaimerBreach where a format forgot the notice or has it twice.
     """
-    view = feed_view(session, publication, feed, base_url, changed)
+    mine = [e for e in changed if not feed.series_ids or e.series_id in feed.series_ids]
+    page = None if feed.private else archives.newest_page(session, feed)
+    tail = _tail(session, feed, page, mine)
+    cuts: list[Key] = []
+    uneven = len(tail) > archives.AT_MOST
+    whole = feed.private or uneven  # then what does not fit is left out, here
+    if whole:
+        tail = tail[: archives.PAGE]
+    while len(tail) >= 2 * archives.PAGE:
+        cuts.append(archives.key_of(tail[-archives.PAGE]))
+        tail = tail[: -archives.PAGE]
     while True:
+        older = archives.link_to(page, mine, cuts)
+        view = feed_view(session, publication, feed, base_url, tail, mine, older)
         bodies = {name: fmt.render(view) for name, fmt in FORMATS.items()}
-        smaller = _smaller(view) if max(map(len, bodies.values())) > MAX_BYTES else None
-        if smaller is None:
+        if len(tail) <= FEWEST or max(map(len, bodies.values())) <= MAX_BYTES:
             break
-        view = smaller
-    entry_ids = tuple(item.entry_id for item in view.items)
-    rendered = []
-    for name, body in bodies.items():
-        gate(FORMATS[name], body, view)
-        rendered.append(
-            Rendered(
-                format=name,
-                gzip=gzip.compress(body, GZIP_LEVEL, mtime=0),
-                brotli=brotli.compress(body, quality=BROTLI_QUALITY, mode=brotli.MODE_TEXT),
-                size=len(body),
-                etag=hashlib.sha256(body).hexdigest()[:32],
-                entry_ids=entry_ids,
-            )
-        )
-    return rendered
+        left = max(FEWEST, len(tail) * 3 // 4)
+        if not whole:
+            cuts.append(archives.key_of(tail[left]))
+        tail = tail[:left]
+    view, bodies = _fitting(view, bodies)
+    return Rendering(
+        forms=tuple(form_of(name, body, view) for name, body in bodies.items()),
+        entry_ids=tuple(item.entry_id for item in view.items),
+        cuts=tuple(cuts),
+        uneven=uneven and not feed.private,
+    )
+
+
+def render_page(
+    session: Session, publication: Publication, feed: Feed, page: FeedPage, base_url: str, fmt: str
+) -> Rendered:
+    """One format of a page of the archive, gated; the same bytes for the same address."""
+    older = archives.newest_page(session, feed, page)
+    entries = archives.entries_of(session, feed, page)
+    whole = feed_view(session, publication, feed, base_url, entries, entries, archives.link_to(older))
+    at = {
+        name: archives.address(base_url, feed, archives.Link(page.upto_id, page.generation), name) for name in FORMATS
+    }
+    stamps = [_moment(entry.updated_at) for entry in entries]
+    view = replace(
+        whole, self_urls=at, current_urls=whole.self_urls, hubs=(), updated=max(stamps, default=page.upto_at)
+    )
+    view, bodies = _fitting(view, {fmt: FORMATS[fmt].render(view)})
+    return form_of(fmt, bodies[fmt], view)
+
+
+def form_of(name: str, body: bytes, view: FeedView) -> Rendered:
+    """The final bytes of one format, gated and compressed. Raises DisclaimerBreach."""
+    gate(FORMATS[name], body, view)
+    return Rendered(
+        format=name,
+        gzip=gzip.compress(body, GZIP_LEVEL, mtime=0),
+        brotli=brotli.compress(body, quality=BROTLI_QUALITY, mode=brotli.MODE_TEXT),
+        size=len(body),
+        etag=hashlib.sha256(body).hexdigest()[:32],
+    )
+
+
+def _tail(session: Session, feed: Feed, page: FeedPage | None, mine: Sequence[Entry]) -> list[Entry]:
+    """The published entries beyond the newest page, the newest first; of very many the newest."""
+    found = session.scalars(
+        select(Entry)
+        .where(archives.in_scope(feed), Entry.state == "published", *archives.beyond(page))
+        .order_by(Entry.published_at.desc(), Entry.id.desc())
+        .limit(archives.PAGE + len(mine) if feed.private else archives.AT_MOST + 1 + len(mine))
+    ).unique()
+    bound = archives.bound_of(page) if page else None
+    by_id = {
+        e.id: e for e in (*found, *mine) if e.state == "published" and (bound is None or archives.key_of(e) > bound)
+    }
+    return sorted(by_id.values(), key=archives.key_of, reverse=True)
 
 
 def feed_view(
-    session: Session, publication: Publication, feed: Feed, base_url: str, changed: Sequence[Entry] = ()
+    session: Session,
+    publication: Publication,
+    feed: Feed,
+    base_url: str,
+    entries: Sequence[Entry],
+    mine: Sequence[Entry],
+    older: archives.Link | None,
 ) -> FeedView:
-    """The newest entries of the feed's scope with their notices; `changed` as in `render`."""
-    scope = [Entry.publication_id == publication.id]
-    if feed.series_ids:
-        scope = [Entry.series_id.in_(feed.series_ids)]
-    mine = [e for e in changed if not feed.series_ids or e.series_id in feed.series_ids]
-    found = session.scalars(
-        select(Entry)
-        .where(*scope, Entry.state == "published")
-        .order_by(Entry.published_at.desc(), Entry.id.desc())
-        .limit(SHOWN + len(mine))
-    ).all()
-    by_id = {e.id: e for e in (*found, *mine) if e.state == "published"}
-    shown = sorted(by_id.values(), key=lambda e: (_moment(e.published_at), e.id), reverse=True)[:SHOWN]
-    stamps = [session.scalar(select(func.max(Entry.updated_at)).where(*scope)), *(e.updated_at for e in mine)]
+    """A document of the feed that shows `entries` with their notices. `mine` are those whose dates the feed's own date must
+    not be older than; `older` is the page to go on with."""
+    stamps = [session.scalar(select(func.max(Entry.updated_at)).where(archives.in_scope(feed)))]
     series = session.get_one(Series, feed.series_ids[0]) if feed.kind == "series" else None
+    older_urls = {fmt: archives.address(base_url, feed, older, fmt) for fmt in FORMATS} if older else {}
     return FeedView(
         id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}",
         title=clean(f"{publication.name}: {series.title}" if series else publication.name),
@@ -143,11 +202,12 @@ def feed_view(
         language=publication.language,
         home_url=series_url(base_url, series.slug) if series else f"{base_url}/",
         self_urls={fmt: feed_url(base_url, feed.name, fmt, private=feed.private) for fmt in FORMATS},
-        updated=max((s for s in stamps if s is not None), default=publication.created_at),
+        updated=max((s for s in (*stamps, *(e.updated_at for e in mine)) if s), default=publication.created_at),
         publisher=clean(publication.name),
         publisher_url=as_uri(publication.url),
-        items=tuple(_item(session, publication, entry, base_url) for entry in shown),
+        items=tuple(_item(session, publication, entry, base_url) for entry in entries),
         hubs=() if feed.private else hubs_of(publication, base_url),
+        older_urls=older_urls,
     )
 
 
@@ -177,7 +237,7 @@ def _item(session: Session, publication: Publication, entry: Entry, base_url: st
     )
 
 
-def store(session: Session, feed: Feed, rendered: Sequence[Rendered], seq: int) -> bool:
+def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
     """Keeps a rendering made of the ledger as of `seq`; False where a newer one is there already. Takes the feed's row,
     so that of two renderers one waits and then sees the other's number."""
     fresh = session.execute(
@@ -188,9 +248,9 @@ def store(session: Session, feed: Feed, rendered: Sequence[Rendered], seq: int) 
     )
     if not fresh.rowcount:  # type: ignore[attr-defined]  # a DML result has it
         return False
-    shown = session.execute(select(Entry.id, Entry.revision_id).where(Entry.id.in_(rendered[0].entry_ids)))
+    shown = session.execute(select(Entry.id, Entry.revision_id).where(Entry.id.in_(rendering.entry_ids)))
     revisions = {row.id: row.revision_id for row in shown}
-    for form in rendered:
+    for form in rendering.forms:
         artifact = session.get(Artifact, (feed.id, form.format))
         now = clock.now().replace(microsecond=0)
         if artifact is None:
@@ -203,7 +263,9 @@ def store(session: Session, feed: Feed, rendered: Sequence[Rendered], seq: int) 
             artifact.gzip, artifact.brotli = form.gzip, form.brotli
             artifact.size, artifact.etag = form.size, form.etag
         artifact.seq = seq
-        artifact.entry_revisions = [revisions[i] for i in form.entry_ids]
+        artifact.entry_revisions = [revisions[i] for i in rendering.entry_ids]
+    archives.cut(session, feed, rendering.cuts)
+    feed.uneven = feed.uneven or rendering.uneven
     session.flush()
     return True
 
@@ -236,14 +298,15 @@ def render_owed(db: Database, base_url: str, limit: int = 50) -> int:
     return done
 
 
-def _smaller(view: FeedView) -> FeedView | None:
-    """The view with fewer entries, then with the longest text by its beginning only; None where nothing is left to take."""
-    if len(view.items) > FEWEST:
-        return replace(view, items=view.items[: max(FEWEST, len(view.items) * 3 // 4)])
-    longest = max(view.items, key=lambda item: len(item.content_html), default=None)
-    if longest is None or longest.content_html == longest.brief_html:
-        return None
-    return replace(view, items=tuple(briefer(item) if item is longest else item for item in view.items))
+def _fitting(view: FeedView, bodies: dict[str, bytes]) -> tuple[FeedView, dict[str, bytes]]:
+    """The view with the longest texts by their beginnings only, as far as size demands, and its bytes."""
+    while max(map(len, bodies.values())) > MAX_BYTES:
+        longest = max(view.items, key=lambda item: len(item.content_html), default=None)
+        if longest is None or longest.content_html == longest.brief_html:
+            break
+        view = replace(view, items=tuple(briefer(item) if item is longest else item for item in view.items))
+        bodies = {name: FORMATS[name].render(view) for name in bodies}
+    return view, bodies
 
 
 def _moment(value: datetime | None) -> datetime:

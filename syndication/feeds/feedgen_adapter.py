@@ -16,24 +16,33 @@ from lxml import etree
 from syndication.feeds.view import FeedView, ItemView
 
 ATOM = "http://www.w3.org/2005/Atom"
+HISTORY = "http://purl.org/syndication/history/1.0"
 DC = "http://purl.org/dc/elements/1.1/"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 GENERATOR = "Syndication"
 
 
 class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
-    """Declares Dublin Core, and names the hubs in RSS, where feedgen has no link but one."""
+    """Declares Dublin Core and feed history, and links hubs and archive, where feedgen's RSS has no link but one."""
 
-    hubs: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  # (relation, address)
+    archive = False
 
     def extend_ns(self) -> dict[str, str]:
-        return {"dc": DC}
+        return {"dc": DC, "fh": HISTORY} if self.archive else {"dc": DC}
 
     def extend_rss(self, rss: Any) -> Any:
         channel = rss.find("channel")
-        for hub in self.hubs:
-            etree.SubElement(channel, f"{{{ATOM}}}link", rel="hub", href=hub)
+        for rel, href in self.links:
+            etree.SubElement(channel, f"{{{ATOM}}}link", rel=rel, href=href)
+        if self.archive:
+            etree.SubElement(channel, f"{{{HISTORY}}}archive")
         return rss
+
+    def extend_atom(self, feed: Any) -> Any:
+        if self.archive:
+            etree.SubElement(feed, f"{{{HISTORY}}}archive")
+        return feed
 
 
 class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no types
@@ -70,12 +79,23 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed.updated(view.updated)  # also lastBuildDate
     feed.generator(GENERATOR)
     feed.link(href=view.self_urls[fmt], rel="self", type=media_type)
-    feed.extras.hubs = view.hubs
+    feed.extras.links = _links(view, fmt)
+    feed.extras.archive = bool(view.current_urls)
     if fmt == "atom":
-        for hub in view.hubs:
-            feed.link(href=hub, rel="hub")
+        for rel, href in feed.extras.links:
+            feed.link(href=href, rel=rel)
     feed.link(href=view.home_url, rel="alternate", type="text/html")  # last: RSS takes it for its <link>
     return feed
+
+
+def _links(view: FeedView, fmt: str) -> tuple[tuple[str, str], ...]:
+    """Hubs, and the way through the archive (RFC 5005 §4); no `next-archive`, which would have to change."""
+    links = [("hub", hub) for hub in view.hubs]
+    if fmt in view.current_urls:
+        links.append(("current", view.current_urls[fmt]))
+    if fmt in view.older_urls:
+        links.append(("prev-archive", view.older_urls[fmt]))
+    return tuple(links)
 
 
 def _entry(view: FeedView, item: ItemView) -> FeedEntry:

@@ -20,6 +20,8 @@ def json_bytes(view: FeedView) -> bytes:
         "authors": [{"name": view.publisher, "url": view.publisher_url}],
         "items": [_item(item) for item in view.items],
     }
+    if "json" in view.older_urls:
+        feed["next_url"] = view.older_urls["json"]
     if view.hubs:
         feed["hubs"] = [{"type": "WebSub", "url": hub} for hub in view.hubs]
     return orjson.dumps(feed)

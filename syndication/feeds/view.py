@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -61,6 +62,10 @@ class FeedView:
     publisher: str
     publisher_url: str
     items: tuple[ItemView, ...]
+    older_urls: Mapping[str, str] = field(default_factory=dict)  # by format; where the archive goes on
+    current_urls: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by format, of a page of the archive: the feed itself
     hubs: tuple[str, ...] = ()  # WebSub hubs that push this feed; none for a private one
 
 

@@ -189,6 +189,29 @@ class Feed(Base):
     gone: Mapped[bool] = mapped_column(default=False)
     wanted_seq: Mapped[int] = mapped_column(BigId, default=0)
     rendered_seq: Mapped[int] = mapped_column(BigId, default=-1)  # least `artifact.seq` of its formats
+    epoch: Mapped[int] = mapped_column(
+        default=0
+    )  # counts what changes every page of its archive: notice, names, settings
+    uneven: Mapped[bool] = mapped_column(
+        default=False
+    )  # pages are owed: its tail or one of its pages has grown too long
+
+
+class FeedPage(Base):
+    """One document of a feed's archive (RFC 5005): the published entries beyond the page below it, up to its own bound.
+
+    Entries are ordered by (published_at, id). A bound never moves; `generation` counts changes at the page or below it,
+    since each page names the address of the one below.
+    """
+
+    __tablename__ = "feed_page"
+    __table_args__ = (UniqueConstraint("feed_id", "upto_at", "upto_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"))
+    upto_at: Mapped[datetime]
+    upto_id: Mapped[int] = mapped_column(BigId)
+    generation: Mapped[int] = mapped_column(default=0)
 
 
 class Artifact(Base):

@@ -7,6 +7,7 @@ from syndication.ledger.content import (
     Draft,
     Entry,
     Feed,
+    FeedPage,
     Media,
     MediaUse,
     Notice,
@@ -22,7 +23,7 @@ from syndication.ledger.past import Bundle, IssueEntry
 
 __all__ = [
     "Artifact", "Attempt", "Base", "Bundle", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry",
-    "Entry", "Fact", "Feed", "FormerHandle", "HubSubscription", "HubTopic", "Issue", "IssueEntry", "Lease", "Letter",
-    "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Revision", "Seen", "Series",
+    "Entry", "Fact", "Feed", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic", "Issue", "IssueEntry", "Lease",
+    "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Revision", "Seen", "Series",
     "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

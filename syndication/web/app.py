@@ -27,6 +27,7 @@ from syndication.web.partner_door import hide_capabilities
 from syndication.wiring import Wiring, wiring_of_a_process
 
 NOUNS = (
+    "archives",
     "hub",
     "issues",
     "subscriptions",

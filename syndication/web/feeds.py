@@ -35,7 +35,8 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 def is_feed_path(path: str) -> bool:
-    return path.startswith("/feeds/") or path == OPML_PATH
+    """Whether a path is served from here; pages of archives are not (`web.archives`)."""
+    return (path.startswith("/feeds/") and "/archive/" not in path) or path == OPML_PATH
 
 
 class Feeds:

@@ -8,7 +8,8 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from syndication.feeds.artifacts import FEWEST, MAX_BYTES, SHOWN
+from syndication.feeds.archives import PAGE
+from syndication.feeds.artifacts import FEWEST, MAX_BYTES
 from syndication.feeds.disclaimers import count_html
 from syndication.feeds.formats import FORMATS
 from syndication.ledger import notices
@@ -35,11 +36,11 @@ def items(db: Database) -> list[dict[str, str]]:
 
 def test_no_document_is_larger_than_readers_take(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
     whole = "<p>" + "tide " * 12_000 + "</p>"
-    publish(db, BASE, [new_entry(f"e{n}", body_html=whole) for n in range(SHOWN)])
+    publish(db, BASE, [new_entry(f"e{n}", body_html=whole) for n in range(PAGE)])
     sizes = [len(document(db, "all", fmt)) for fmt in FORMATS]
     assert max(sizes) <= MAX_BYTES
     shown = items(db)
-    assert FEWEST < len(shown) < SHOWN
+    assert FEWEST < len(shown) < PAGE
     assert all("tide tide" in i["content_html"] for i in shown)
 
 

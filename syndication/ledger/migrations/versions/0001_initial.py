@@ -102,6 +102,8 @@ def upgrade() -> None:
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("wanted_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rendered_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("uneven", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_feed_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("publication_id", "name", name=op.f("uq_feed_publication_id_name")),
@@ -286,6 +288,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_entry_series_feed", "entry", ["series_id", "state", "published_at"], unique=False)
     op.create_index("ix_entry_series_updated", "entry", ["series_id", "updated_at"], unique=False)
+    op.create_table(
+        "feed_page",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("upto_at", UtcDateTime(), nullable=False),
+        sa.Column("upto_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_feed_page_feed_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed_page")),
+        sa.UniqueConstraint("feed_id", "upto_at", "upto_id", name=op.f("uq_feed_page_feed_id_upto_at_upto_id")),
+    )
     op.create_table(
         "former_handle",
         sa.Column("handle_hash", sa.String(length=64), nullable=False),
