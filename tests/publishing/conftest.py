@@ -50,7 +50,7 @@ def new_entry(db: Database, publication: int) -> NewEntry:
             )  # fmt: skip
             session.add(entry)
             session.flush()
-            redraft(session, entry.id, published_at=published_at, title=f"On {slug}", **content)
+            redraft(session, entry.id, published_at=published_at, **{"title": f"On {slug}", **content})
             return entry.id
 
     return new
