@@ -12,23 +12,24 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.errors import BadInput, Conflict, SyndicationError
+from syndication.errors import BadInput, Conflict
 from syndication.feeds import archives, artifacts
-from syndication.feeds.disclaimers import render_notice
-from syndication.ledger import attempts
+from syndication.feeds.disclaimers import count_text, render_notice
+from syndication.feeds.view import clean
+from syndication.ledger import attempts, notices
 from syndication.ledger.content import Draft, Entry, Feed, Notice, Publication, Revision
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import content_of, the_publication
 from syndication.ledger.states import ENTRY, move
-from syndication.press import Change, Decide, Plan, carry_out, rehearse, take_numbers, touch
+from syndication.press import Change, Plan, carry_out, take_numbers, touch
 
 log = structlog.get_logger(__name__)
 
 BATCH = 50  # entries published in one transaction
+REMARK = 1_000  # characters
 Progress = Callable[[int, int], None]
 
 
@@ -60,7 +61,7 @@ def publish(
 
         def decide(session: Session, plan: Plan, batch: Sequence[int] = batch) -> None:
             for entry in session.scalars(select(Entry).where(Entry.id.in_(batch)).order_by(Entry.id)).unique():
-                _publish_one(session, plan, entry, mail)
+                publish_one(session, plan, entry, mail)
 
         done += carry_out(db, base_url, decide)
         if progress:
@@ -68,80 +69,8 @@ def publish(
     return done
 
 
-def publish_due(db: Database, base_url: str) -> list[Change]:
-    """Publishes the scheduled entries whose time has come, up to 50 in one act, so that one mail carries them all.
-
-    One that fails is logged and the others go out without it; it is tried again alone, later and later.
-    """
-    done: list[Change] = []
-    seen: set[int] = set()
-    while True:
-        with db.reading() as session:
-            now = ledger_now(session)
-            due = session.scalars(
-                select(Entry.id)
-                .where(Entry.state == "scheduled", Entry.scheduled_at <= now, Entry.id.not_in(seen))
-                .order_by(Entry.scheduled_at, Entry.id)
-                .limit(BATCH)
-            ).all()
-        if not due:
-            return done
-        seen.update(due)
-        by_work = {attempts.named("publish", entry_id): entry_id for entry_id in due}
-        for works in attempts.in_turn(db, list(by_work)):
-            done += _publish_scheduled(db, base_url, [by_work[work] for work in works], now)
-
-
-def anything_scheduled(session: Session) -> bool:
-    """Whether the time of some scheduled entry has come."""
-    due = (Entry.state == "scheduled", Entry.scheduled_at <= ledger_now(session))
-    query = select(Entry.id).where(*due, ~attempts.waits(session, "publish", Entry.id)).limit(1)
-    return session.execute(query).first() is not None
-
-
-def _publish_scheduled(db: Database, base_url: str, entry_ids: Sequence[int], now: datetime) -> list[Change]:
-    """In one act; without those that fail by themselves where it cannot be done with them."""
-
-    def act(ids: Sequence[int]) -> Decide:
-        def decide(session: Session, plan: Plan) -> None:
-            found = {e.id: e for e in session.scalars(select(Entry).where(Entry.id.in_(ids))).unique()}
-            for entry in (found[i] for i in ids):
-                if entry.state == "scheduled" and entry.scheduled_at and entry.scheduled_at <= now:
-                    _publish_one(session, plan, entry, entry.mail_wanted)
-
-        return decide
-
-    try:
-        return carry_out(db, base_url, act(entry_ids))
-    except SQLAlchemyError:
-        raise  # says nothing about an entry
-    except Exception as error:
-        if len(entry_ids) == 1:
-            _record(db, entry_ids[0], error)
-            return []
-    sound = []
-    for entry_id in entry_ids:
-        try:
-            rehearse(db, base_url, act([entry_id]))
-            sound.append(entry_id)
-        except SQLAlchemyError:
-            raise
-        except Exception as error:
-            _record(db, entry_id, error)
-    parts = [sound] if len(sound) < len(entry_ids) else [[i] for i in sound]  # they fail only together
-    return [change for part in parts if part for change in _publish_scheduled(db, base_url, part, now)]
-
-
-def _record(db: Database, entry_id: int, error: Exception) -> None:
-    ours = isinstance(error, SyndicationError)
-    reason = str(error) if ours else f"{type(error).__name__}: {error}"
-    log.error("a scheduled entry cannot be published", entry=entry_id, reason=reason, exc_info=not ours)
-    with db.transaction() as session:
-        attempts.failed(session, attempts.named("publish", entry_id), reason)
-
-
 def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> list[Change]:
-    """Publishes the waiting draft of a published entry as its next revision; `summary` says what was corrected.
+    """Publishes the waiting draft of a published entry as its next revision; `summary` tells readers what was corrected.
 
     Mail that is still pending or deferred gets the new text. Raises Conflict where nothing waits or nothing is published.
     """
@@ -156,7 +85,7 @@ def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> li
                 f"no corrected text of entry {entry.slug} waits;",
                 remedy="import the changed document first, then correct.",
             )
-        _revise(session, plan, entry, draft, summary)
+        _revise(session, plan, entry, draft, _remark(session, entry, summary))
 
     return carry_out(db, base_url, decide)
 
@@ -168,7 +97,7 @@ def withdraw(db: Database, base_url: str, entry_id: int, reason: str = "") -> li
         entry = session.get_one(Entry, entry_id)
         entry.state = move("entry", ENTRY, entry.slug, entry.state, "withdrawn")
         entry.withdrawn_at = plan.now
-        entry.withdrawn_reason = reason
+        entry.withdrawn_reason = _remark(session, entry, reason)
         plan.stamp(entry)
         plan.changes.append(_change(entry, "withdrawn"))
 
@@ -289,7 +218,22 @@ def rerender_all(db: Database, base_url: str, hubs: Sequence[str] = ()) -> int:
     return total
 
 
-def _publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
+def _remark(session: Session, entry: Entry, words: str) -> str:
+    """A sentence beside an entry, on one line. Raises BadInput where it is too long or carries the notice, which every page
+    has once."""
+    words = clean(" ".join(words.split()))
+    language = (content_of(entry.revision).language if entry.revision else None) or the_publication(session).language
+    if len(words) > REMARK or count_text(words, notices.current(session, entry.publication_id, language).text):
+        raise BadInput(
+            f"the remark has {len(words)} characters, or the notice in it;",
+            where=f"entry {entry.slug}",
+            remedy=f"say it in one sentence of at most {REMARK} characters.",
+        )
+    return words
+
+
+def publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
+    """What publishing one entry means, for a `decide` of `press.carry_out`."""
     draft = session.get(Draft, entry.id)
     if entry.state == "published":
         if draft is None:

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from syndication import publishing
+from syndication import embargo, publishing
 from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
@@ -74,8 +74,8 @@ def _look_through(wiring: Wiring) -> None:
 OWED: dict[str, Owed] = {
     "mail.send_transactional": _mail(LETTERS),
     "publish.publish_due": Owed(
-        lambda session: _when(publishing.anything_scheduled(session)),
-        lambda wiring: publishing.publish_due(wiring.db, wiring.base_url),
+        lambda session: _when(embargo.anything_scheduled(session)),
+        lambda wiring: embargo.publish_due(wiring.db, wiring.base_url),
     ),
     "publish.render_owed": Owed(
         lambda session: _when(bool(archives.uneven(session, 1) or artifacts.owed(session, 1))), _render

@@ -63,7 +63,8 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
         issues = Gauge("syndication_issues", "Issues by state", ["state"], registry=registry)
         owed = Gauge("syndication_feeds_owed", "Feeds that are behind", registry=registry)
         with wiring.db.reading() as session:
-            for state, count in session.execute(select(Entry.state, func.count()).group_by(Entry.state)):
+            public = Entry.state.in_(("published", "withdrawn"))  # that something waits is nobody's to see
+            for state, count in session.execute(select(Entry.state, func.count()).where(public).group_by(Entry.state)):
                 entries.labels(state).set(count)
             for state, count in session.execute(select(Issue.state, func.count()).group_by(Issue.state)):
                 issues.labels(state).set(count)

@@ -182,6 +182,7 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
             "updated": _local(publication, found.updated_at)
             if found.updated_at and found.revision.number > 1
             else None,
+            "correction": found.revision.summary if found.revision.number > 1 else "",
             "before": _line(publication, before, base_url) if before else None,
             "after": _line(publication, after, base_url) if after else None,
             "address": address,

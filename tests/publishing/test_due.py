@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from syndication import clock, publishing
+from syndication import clock, embargo, publishing
 from syndication.feeds.disclaimers import STANDARD, render_notice
 from syndication.ledger import attempts
 from syndication.ledger.content import Entry
@@ -36,7 +36,7 @@ def published(db: Database) -> list[str]:
 
 def due(db: Database, minutes: float = 2) -> list[str]:
     with clock.shifted(timedelta(minutes=minutes)):
-        return [change.slug for change in publishing.publish_due(db, BASE)]
+        return [change.slug for change in embargo.publish_due(db, BASE)]
 
 
 def test_what_is_due_goes_out_in_one_act_and_in_one_issue(db: Database, new_entry: NewEntry) -> None:
@@ -73,13 +73,13 @@ def test_one_that_always_fails_is_tried_later_and_later_and_again_when_it_is_men
         tries += 1
         return act(*args)  # type: ignore[arg-type]
 
-    act = publishing.carry_out
-    monkeypatch.setattr(publishing, "carry_out", counted)
+    act = embargo.carry_out
+    monkeypatch.setattr(embargo, "carry_out", counted)
     for _ in range(10):
         due(db)
     assert tries == attempts.HELD_FROM
     with db.reading() as session, clock.shifted(timedelta(minutes=2)):
-        assert not publishing.anything_scheduled(session)
+        assert not embargo.anything_scheduled(session)
         assert [held.work for held in attempts.held(session)] == [f"publish:{bad}"]
     due(db, minutes=3.1)
     assert tries == attempts.HELD_FROM + 1
@@ -96,14 +96,14 @@ def test_a_crash_with_many_isolates_the_one_that_kills(
 
     ids = [new_entry(slug) for slug in ("one", "killer", "two", "three")]
     schedule_all(db, ids)
-    act = publishing._publish_one
+    act = embargo.publish_one
 
     def poisoned(session, plan, entry, mail):  # type: ignore[no-untyped-def]
         if entry.slug == "killer":
             raise Killed
         act(session, plan, entry, mail)
 
-    monkeypatch.setattr(publishing, "_publish_one", poisoned)
+    monkeypatch.setattr(embargo, "publish_one", poisoned)
     for _ in range(6):
         try:
             due(db)
@@ -120,7 +120,7 @@ def test_a_crash_with_many_isolates_the_one_that_kills(
 def test_more_than_a_batch_of_failures_starves_nobody(
     db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "BATCH", 2)
+    monkeypatch.setattr(embargo, "BATCH", 2)
     schedule_all(db, [new_entry(f"bad{n}", body_html=REFUSED) for n in range(3)])
     schedule_all(db, [new_entry("good")])
     assert due(db) == ["good"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from syndication import clock, press, publishing
+from syndication import clock, embargo, press, publishing
 from syndication.errors import BadInput, Conflict, DisclaimerBreach
 from syndication.feeds import artifacts
 from syndication.feeds.disclaimers import STANDARD, count_html
@@ -101,6 +101,24 @@ def test_a_correction_keeps_id_date_and_mail_number(db: Database, new_entry: New
     assert after.revision.number == 2
 
 
+def test_a_remark_is_one_line_and_carries_no_notice(db: Database, new_entry: NewEntry) -> None:
+    one = new_entry("one")
+    publishing.publish(db, BASE, [one])
+    with db.reading() as session:
+        notice = notices.current(session, 1, "en").text
+    for bad in (f"As they say: {notice}", "x" * 1_001):
+        with pytest.raises(BadInput, match="the remark has"):
+            publishing.withdraw(db, BASE, one, bad)
+    with db.transaction() as session:
+        redraft(session, one, title="On two")
+    with pytest.raises(BadInput, match="the remark has"):
+        publishing.correct(db, BASE, one, notice)
+    publishing.correct(db, BASE, one, " The title\nwas\0 wrong. ")
+    row = entry(db, one)
+    assert row.revision is not None
+    assert row.revision.summary == "The title was wrong."
+
+
 def test_a_withdrawn_entry_leaves_the_feeds_and_comes_back_as_itself(db: Database, new_entry: NewEntry) -> None:
     one, two = new_entry("one"), new_entry("two")
     publishing.publish(db, BASE, [one, two])
@@ -121,10 +139,10 @@ def test_an_embargo_holds_until_its_time(db: Database, new_entry: NewEntry) -> N
         publishing.schedule(session, session.get_one(Entry, one), at)
         with pytest.raises(BadInput, match="has passed"):
             publishing.schedule(session, session.get_one(Entry, one), clock.now() - timedelta(seconds=1))
-    assert publishing.publish_due(db, BASE) == []
+    assert embargo.publish_due(db, BASE) == []
     with clock.shifted(timedelta(hours=2, seconds=1)):
-        assert [c.act for c in publishing.publish_due(db, BASE)] == ["published"]
-        assert publishing.publish_due(db, BASE) == []
+        assert [c.act for c in embargo.publish_due(db, BASE)] == ["published"]
+        assert embargo.publish_due(db, BASE) == []
     assert [i["title"] for i in feed(db)["items"]] == ["On one"]
 
 
@@ -140,7 +158,7 @@ def test_a_body_with_the_notice_inside_is_stopped_and_nothing_is_published(db: D
         for each in (bad, good):
             publishing.schedule(session, session.get_one(Entry, each), clock.now() + timedelta(seconds=1))
     with clock.shifted(timedelta(days=2)):
-        assert [c.slug for c in publishing.publish_due(db, BASE)] == ["good"]
+        assert [c.slug for c in embargo.publish_due(db, BASE)] == ["good"]
 
 
 def test_overtaken_between_rendering_and_storing_it_renders_anew(
