@@ -10,7 +10,7 @@ import typer
 from syndication.cli.output import AsJson, emit, say, state
 from syndication.mail.resolving import Chosen
 
-app = typer.Typer(no_args_is_help=True, help="Mail: list, explain, retry and resolve by issue, state and domain.")
+app = typer.Typer(no_args_is_help=True)
 IssueOption = Annotated[int | None, typer.Option("--issue", help="Only of this issue.")]
 DomainOption = Annotated[str | None, typer.Option("--domain", help="Only to addresses at this domain.")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="DELIVERY…", help="Deliveries by id.")]

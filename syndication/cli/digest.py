@@ -15,7 +15,7 @@ from syndication import clock
 from syndication.cli.output import AsJson, emit, say, state
 from syndication.ledger.mailings import Issue
 
-app = typer.Typer(no_args_is_help=True, help="Issues: cut, list, show, pause, resume, cancel, test.")
+app = typer.Typer(no_args_is_help=True)
 Cadence = Annotated[str, typer.Option(help="at-once, daily or weekly.")]
 IssueId = Annotated[int, typer.Argument(metavar="ISSUE", help="An issue's id.")]
 COLUMNS = (

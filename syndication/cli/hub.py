@@ -8,7 +8,7 @@ import typer
 
 from syndication.cli.output import AsJson, emit, say, state
 
-app = typer.Typer(no_args_is_help=True, help="WebSub: topics, subscriptions and dead subscribers.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()
@@ -26,7 +26,7 @@ def list_(
     topic: Annotated[str, typer.Option(help="Only this feed, such as all.atom.")] = "",
     dead: Annotated[bool, typer.Option("--dead", help="Only those that failed last time.")] = False,
     ended: Annotated[bool, typer.Option("--ended", help="Those that ended, too.")] = False,
-    limit: int = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Subscriptions: where to, until when, what was delivered, how they answer."""

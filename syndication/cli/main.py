@@ -26,12 +26,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "withdraw": ("publishing", "withdraw", "Take an entry back everywhere."),
     "discard": ("publishing", "discard", "Take away what was never published: a draft, a waiting change."),
     "entries": ("publishing", "entries", "List the entries and how each stands."),
-    "subscribers": ("subscribers", "app", "People: list, show, import, export, suppress, erase."),
-    "digest": ("digest", "app", "Issues: cut, list, pause, resume, cancel, test."),
-    "deliveries": ("deliveries", "app", "Mail: list, explain, retry and resolve by issue, state and domain."),
+    "subscribers": ("subscribers", "app", "People: list, show, import, export, end, erase."),
+    "digest": ("digest", "app", "Issues: cut, list, show, pause, resume, cancel, test."),
+    "deliveries": ("deliveries", "app", "Mail: list, explain, show, retry, resolve."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),
-    "hub": ("hub", "app", "WebSub: topics, subscriptions, dead subscribers."),
+    "hub": ("hub", "app", "WebSub: topics, list, end."),
     "doctor": ("doctor", "doctor", "What is wrong with this set-up, and how to mend it."),
 }
 

@@ -9,7 +9,7 @@ import typer
 
 from syndication.cli.output import AsJson, emit, say, state
 
-app = typer.Typer(no_args_is_help=True, help="Partner sites: add, list, show, pulls, rotate, revoke, capability.")
+app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The partner's name or number.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")]
 

@@ -11,14 +11,14 @@ import typer
 
 from syndication.cli.output import AsJson, emit, progress, say, state
 
-app = typer.Typer(no_args_is_help=True, help="Subscribers: list, show, import, export, end, erase.")
+app = typer.Typer(no_args_is_help=True)
 COLUMNS = ("address", "name", "language", "timezone", "following")
 
 
 @app.command("list")
 def list_(
     search: Annotated[str, typer.Option(help="Only addresses that contain this.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """People and what they follow, the newest first."""

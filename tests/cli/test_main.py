@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+
+import typer
 
 from syndication.cli.main import COMMANDS
 
@@ -24,6 +27,17 @@ def run(data_dir: Path, *arguments: str, **env: str) -> subprocess.CompletedProc
 def test_help_names_every_command(tmp_path: Path) -> None:
     told = run(tmp_path, "--help").stdout
     assert all(f"  {name} " in told for name in COMMANDS)
+
+
+def test_the_line_of_a_group_names_its_commands() -> None:
+    groups = 0
+    for module, attribute, line in COMMANDS.values():
+        found = getattr(import_module(f"syndication.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            made = {c.name or c.callback.__name__ for c in found.registered_commands if c.callback}
+            assert set(line.partition(": ")[2].rstrip(".").split(", ")) == made, line
+            groups += 1
+    assert groups == 5
 
 
 def test_help_imports_no_database() -> None:

@@ -83,7 +83,11 @@ def test_from_the_first_day_to_the_last(db: Database, run: Run, new_entry: NewEn
         assert site.get(address).status_code == 200
         assert "no capability address" in run("capability", "Gazette", "--off").stdout
         assert site.get(address).status_code == 401
-        assert said(run("revoke", "Gazette", "--json"))["revoked_at"]  # type: ignore[index]
+        assert "/partners/c/" in run("capability", "Gazette").stdout
+        ended = said(run("revoke", "Gazette", "--json"))
+        assert isinstance(ended, dict)
+        assert ended["revoked_at"]
+        assert not ended["capability"]
         assert pull(token) == pull(fresh["token"]) == 401
 
     listed = said(run("pulls", "Gazette", "--json"))
