@@ -46,7 +46,7 @@ class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
 
 
 class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no types
-    """What feedgen leaves out of an entry: authors without e-mail in RSS, related and licence links and the language."""
+    """What feedgen leaves out of an entry: authors without e-mail in RSS, related links, the licence and the language."""
 
     item: ItemView
     feed_language: str
@@ -56,6 +56,8 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
             etree.SubElement(entry, f"{{{DC}}}creator").text = author.name
         if self.item.language != self.feed_language:
             etree.SubElement(entry, f"{{{DC}}}language").text = self.item.language
+        if self.item.licence_url:
+            etree.SubElement(entry, f"{{{DC}}}rights").text = self.item.licence_url
         return entry
 
     def extend_atom(self, entry: Any) -> Any:
