@@ -1,33 +1,30 @@
 """One entry as it stands in a mail: compiled once for each revision, in three lengths, HTML and text alike. Pure.
 
-The HTML is a table with its styles inlined, ready to be set between others; addresses are absolute and nothing has an `id`,
-so that two entries never disturb one another.
+The HTML is a table with its styles inlined, ready to be set between others; addresses are absolute. Both say the same words
+in the same order; what we say around a text whose language we do not speak is marked as English.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 import css_inline
-from lxml import etree
-from lxml import html as lxml_html
 
+from syndication import locales
 from syndication.content import Related
 from syndication.feeds.view import direction
 from syndication.feeds.words import words as series_words
 from syndication.mail.aloud import aloud
-from syndication.mail.words import words_for
+from syndication.mail.body import mail_body
+from syndication.mail.words import spoken, words_for
 
 Render = Callable[..., str]
 
 FULL, STANDFIRST, TITLE = "full", "standfirst", "title"
 LENGTHS = (FULL, STANDFIRST, TITLE)
 ENTRY_HTML, ENTRY_TEXT, STYLE = "mail/entry.html", "mail/entry.txt", "mail/style.css"
-COLUMN = 576  # width of the text column in CSS pixels: 640 less the card's padding
-_UNWANTED = ("id", "loading", "srcset", "sizes", "decoding", "height", "name")
-_LOWER = {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6"}  # the entry's title is the h2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,9 @@ class EntryText:
     authors: tuple[str, ...]
     series_title: str
     series_url: str
+    series_language: str
     part: int | None
+    published: date | None = None  # in the publication's zone
     related: tuple[Related, ...] = ()
     notes: tuple[str, ...] = ()
     remark: str = ""
@@ -64,16 +63,18 @@ class Block:
 def compile_block(render: Render, entry: EntryText) -> Block:
     """All lengths of one entry. `render(template, **context)` gives text; raises NeedsHuman for a broken template."""
     words = words_for(entry.language)
-    series = series_words(entry.language)
-    spoken = aloud(entry.body_html, image_word=words.image)
+    series = series_words(words.language)
     style = render(STYLE)
     context = {
         "entry": entry,
         "words": words,
+        "foreign": spoken(entry.language) != entry.language,
         "mark": series.plain if entry.part is None else series.numbered.format(part=entry.part),
+        "day": locales.day(entry.published, entry.language) if entry.published else "",
         "dir": direction(entry.language),
+        "series_dir": direction(entry.series_language),
         "body": mail_body(entry.body_html, entry.url),
-        "spoken": spoken,
+        "spoken": aloud(entry.body_html, words),
         "LENGTHS": LENGTHS,
     }
     return Block(
@@ -85,36 +86,6 @@ def compile_block(render: Render, entry: EntryText) -> Block:
         },
         text={length: tidy(render(ENTRY_TEXT, length=length, **context)) for length in LENGTHS},
     )
-
-
-def mail_body(body_html: str, url: str) -> str:
-    """A sanitised body made fit for mail clients: links into the text lead to the page, images stay in the column."""
-    if not body_html.strip():
-        return ""
-    try:
-        root = lxml_html.fragment_fromstring(body_html, create_parent="div")
-    except etree.ParserError:
-        return ""
-    for element in root.iter():
-        if not isinstance(element.tag, str):
-            continue
-        if element.tag == "img":
-            _fit(element)
-        for name in _UNWANTED:
-            element.attrib.pop(name, None)
-        if element.tag == "a" and (element.get("href") or "").startswith("#"):
-            element.set("href", url + element.get("href", ""))
-        elif element.tag == "table":
-            element.set("class", "data")
-        element.tag = _LOWER.get(element.tag, element.tag)
-    inner = html.escape(root.text or "", quote=False)
-    return inner + "".join(lxml_html.tostring(child, encoding="unicode") for child in root)
-
-
-def _fit(image: lxml_html.HtmlElement) -> None:
-    width = image.get("width", "")
-    image.set("width", str(min(int(width), COLUMN)) if width.isdigit() else str(COLUMN))
-    image.set("alt", image.get("alt", ""))
 
 
 def tidy(text: str) -> str:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from typing import NamedTuple
 
 import css_inline
 
@@ -33,11 +34,12 @@ from syndication.mail.splice import (
     quoted,
     seal,
 )
-from syndication.mail.words import enumerated, words_for
+from syndication.mail.words import enumerated, spoken, words_for
 
 DIGEST_HTML, DIGEST_TEXT = "mail/digest.html", "mail/digest.txt"
 CHANNEL_HTML, CHANNEL_TEXT, CHANNEL_BROWSER = "HTML mail", "text mail", "view in browser"
-PREHEADER = 100  # characters
+PREHEADER, SUBJECT = 100, 150  # characters
+CONTENTS = range(3, 31)  # a mail of so many entries begins with their titles
 PERSONAL = ("unsubscribe", "preferences", "browser")
 _SAMPLE = {"to": "a@example.org", "message_id": "<1.2@example.org>", "date": "Thu, 01 Jan 2026 00:00:00 +0000"}
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, minify_css=True)
@@ -55,39 +57,63 @@ class Imprint:
     reply_to: str
     base_url: str
 
+    @property
+    def place(self) -> str:
+        """The postal address without the name, where it begins with it: the name stands before it as a link."""
+        rest = self.postal_address.removeprefix(self.name)
+        return (rest if rest != self.postal_address and not rest[:1].isalnum() else self.postal_address).lstrip(" ,\n")
+
+
+class Line(NamedTuple):
+    """What a mail's frame says of an entry."""
+
+    title: str
+    url: str
+    language: str
+
 
 @dataclass(frozen=True, slots=True)
 class EditionSource:
-    """What an edition fixes. `series` are the titles it draws from, `titles` its entries' in reading order; `lead` is one
+    """What an edition fixes. `series` are the titles it draws from, `lines` its entries in reading order; `lead` is one
     line on the first of them."""
 
     imprint: Imprint
     language: str
     notice: PublishedNotice
     feedback_id: str
-    titles: tuple[str, ...]
+    lines: tuple[Line, ...]
     series: tuple[str, ...]
     lead: str = ""
 
     @property
     def subject(self) -> str:
-        if len(self.titles) < 2:
-            return headers.one_line("".join(self.titles)) or self.imprint.name
-        words = words_for(self.language)
-        return headers.one_line(words.and_more.format(first=self.titles[0], count=len(self.titles) - 1))
+        """The first title, shortened where it must be, and how many more there are."""
+        words, more = words_for(self.language), len(self.lines) - 1
+        pattern = "{first}" if more < 1 else words.and_one if more == 1 else words.and_more
+        room = SUBJECT - len(pattern.format(first="", count=more))
+        first = shortened(headers.one_line(self.lines[0].title if self.lines else ""), room)
+        return headers.one_line(pattern.format(first=first or self.imprint.name, count=more))
 
     @property
     def preheader(self) -> str:
         """What an inbox shows behind the subject: short, and visible in the mail too (nothing is hidden)."""
-        line = headers.one_line(self.lead if len(self.titles) == 1 else " · ".join(self.titles))
-        return line if len(line) <= PREHEADER else line[:PREHEADER].rsplit(" ", 1)[0] + " …"
+        rest = " · ".join(line.title for line in self.lines[1:])
+        return shortened(headers.one_line(rest or self.lead), PREHEADER)
 
     @property
     def headline(self) -> str:
-        words = words_for(self.language)
-        names = list(self.series[:3]) + ([f"{len(self.series) - 3} +"] if len(self.series) > 3 else [])
-        pattern = words.new_one if len(self.titles) == 1 else words.new_many
-        return pattern.format(count=len(self.titles), series=enumerated(names, words))
+        words, more = words_for(self.language), len(self.series) - 3
+        names = [*self.series[:3], words.more_series.format(count=more)] if more > 1 else list(self.series)
+        pattern = words.new_one if len(self.lines) == 1 else words.new_many
+        return pattern.format(count=len(self.lines), series=enumerated(names, words))
+
+
+def shortened(line: str, longest: int) -> str:
+    """At most `longest` characters, cut between words where there are any."""
+    if len(line) <= longest:
+        return line
+    cut = line[: longest - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[longest // 2 :] else cut).rstrip(" ,;:–—") + "…"
 
 
 def compile_edition(
@@ -232,15 +258,18 @@ def _context(
     source: EditionSource, marks: dict[str, str] | None, length: str, left_out: int, subject: str
 ) -> dict[str, object]:
     imprint = source.imprint
+    language = spoken(source.language)
     return {
         "imprint": imprint,
-        "language": source.language,
-        "dir": direction(source.language),
+        "language": language,
+        "dir": direction(language),
         "subject": subject,
         "preheader": source.preheader,
         "headline": source.headline,
-        "titles": source.titles,
+        "lines": source.lines,
+        "contents": length != TITLE and len(source.lines) in CONTENTS,
         "notice": source.notice,
+        "notice_dir": direction(source.notice.language),
         "words": words_for(source.language),
         "length": length,
         "left_out": left_out,
@@ -265,7 +294,10 @@ def _digest_headers(source: EditionSource, subject: str) -> list[bytes | Slot]:
         b">\r\n",
         headers.raw_field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         headers.raw_field("Feedback-ID", source.feedback_id),
-        headers.raw_field("Content-Language", source.language),
+        # RFC 3834 §5: no machine is to answer this; older ones know it by Precedence only.
+        headers.raw_field("Auto-Submitted", "auto-generated"),
+        headers.raw_field("Precedence", "bulk"),
+        headers.raw_field("Content-Language", spoken(source.language)),
     ]
 
 

@@ -15,6 +15,8 @@ from email.headerregistry import Address
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
+import idna
+
 from syndication import clock
 from syndication.errors import BadInput
 
@@ -50,9 +52,10 @@ def mailbox(name: str, address: str, field: str = "To") -> str:
     name = one_line(name)
     if not name:
         return address
-    if _PLAIN_NAME.fullmatch(name) and len(name) <= 60:
+    plain = len(name) <= 60 and "=?" not in name  # what begins so would be read as an RFC 2047 word
+    if plain and _PLAIN_NAME.fullmatch(name):
         shown = name
-    elif _QUOTABLE.fullmatch(name) and len(name) <= 60:
+    elif plain and _QUOTABLE.fullmatch(name):
         shown = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     else:
         shown = _words(name, len(field) + 2)
@@ -86,8 +89,8 @@ def ascii_domain(address: str) -> str:
         raise BadInput(f"{address[:80]!r} is no address;", remedy="write name@example.org.")
     if not domain.isascii():
         try:
-            domain = domain.encode("idna").decode("ascii")
-        except UnicodeError as error:
+            domain = idna.encode(domain, uts46=True).decode("ascii")  # the codec of this name would write ß as ss
+        except idna.IDNAError as error:
             raise BadInput(f"{address[:80]!r} has no usable domain;", remedy="check its spelling.") from error
     return f"{local}@{domain}"
 

@@ -53,6 +53,7 @@ def compile_letter(
         "notice_html": Markup(notice.html),  # noqa: S704  # ours, escaped when it was made
         "notice_text": linked_text(notice.html),
         "notice_language": notice.language,
+        "notice_dir": direction(notice.language),
         "address": letter.address,
         "words": words,
         "language": words.language,

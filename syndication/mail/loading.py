@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from syndication.ledger.content import Entry, Publication, Revision
 from syndication.ledger.lookup import content_of
 from syndication.ledger.mailings import Edition, Issue
 from syndication.mail.blocks import Block, EntryText, Render, compile_block
-from syndication.mail.edition import EditionSource, Imprint, compile_edition
+from syndication.mail.edition import EditionSource, Imprint, Line, compile_edition
 from syndication.mail.splice import Compiled, Form
 
 KEPT_EDITIONS = 64
@@ -101,7 +102,7 @@ def frame_of(
         language=language,
         notice=notices.by_id(session, notice_id),
         feedback_id=f"{origin}:digest:{publication.slug}",
-        titles=tuple(text.title for text in texts),
+        lines=tuple(Line(text.title, text.url, text.language) for text in texts),
         series=tuple(dict.fromkeys(text.series_title for text in texts)),
         lead=texts[0].summary if texts else "",
     )
@@ -129,7 +130,9 @@ def text_of(revision: Revision, entry: Entry, publication: Publication, base_url
         authors=tuple(clean(author.name) for author in content.authors),
         series_title=clean(entry.series.title),
         series_url=series_url(base_url, entry.series.slug),
+        series_language=publication.language,
         part=entry.part,
+        published=entry.published_at.astimezone(ZoneInfo(publication.timezone)).date() if entry.published_at else None,
         related=content.related,
         notes=tuple(note for note in (*content.notes, entry.series.note) if note),
         remark=remark,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hard_mail import HardMail, published
 from mail_world import ScriptedRelay
 
 from syndication.settings import Settings
@@ -29,3 +31,13 @@ def relay() -> Iterator[ScriptedRelay]:
         thread.start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def hard(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HardMail]:
+    """Entries that are hard to send well, imported from tests/corpus/mail and published."""
+    place = tmp_path_factory.mktemp("hard")
+    shutil.copy(sqlite_template, place / "ledger.sqlite3")
+    wiring = open_wiring(Settings(data_dir=place, base_url="https://news.quay.example"))
+    yield published(wiring)
+    wiring.db.close()
