@@ -3,30 +3,34 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PORT ?= 8000
-DATA_DIR ?= var
 SEEDS ?= seeds
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --use-pep517
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
-$(VENV)/.ready: requirements.txt pyproject.toml
+# The lock files are whole, hence --no-deps: pip looks nothing up, and nothing at all when they have not changed.
+$(VENV)/.ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed. Name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
 	@touch $@
 
+run: export SYNDICATION_PORT := $(or $(PORT),$(SYNDICATION_PORT))
+run: export SYNDICATION_DATA_DIR := $(or $(DATA_DIR),$(SYNDICATION_DATA_DIR))
 run: $(VENV)/.ready ## the whole service on this machine, until Ctrl-C (PORT=, DATA_DIR=, SEEDS=)
-	@SYNDICATION_PORT="$(PORT)" SYNDICATION_DATA_DIR="$(DATA_DIR)" exec $(PY) -m syndication up --seeds "$(SEEDS)"
+	@exec $(PY) -m syndication up --seeds "$(SEEDS)"
 
 check: $(VENV)/.ready-dev ## format, lint, types, import contracts
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command as check; check()'
 
 test: $(VENV)/.ready-dev ## the whole suite, real servers included
 	scripts/setup
@@ -38,6 +42,6 @@ bench: $(VENV)/.ready-dev ## the benchmark tables (NAME=publish for one)
 
 migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
 	$(PY) -m syndication.ledger.migrations.generate
-	$(VENV)/bin/ruff format --quiet syndication/ledger/migrations
+	$(PY) -m ruff format --quiet syndication/ledger/migrations
 
 .PHONY: help run check test bench migration

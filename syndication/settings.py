@@ -30,7 +30,7 @@ WAYS_TO_SEND = frozenset({"smtp", "smtps", "maildir"})
 class Settings(BaseSettings):
     """Read once at the start of a process; frozen afterwards."""
 
-    model_config = SettingsConfigDict(env_prefix="SYNDICATION_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     data_dir: Path = Field(Path("var"), description="Directory of the embedded database, broker, outbox and journals.")
     config: Path | None = Field(None, description="The TOML file; default `syndication.toml` in the data directory.")

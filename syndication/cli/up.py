@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
+import requests
 import typer
 
 from syndication.cli.output import say, settings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PACKAGES = Path(__file__).resolve().parents[2]
 AGAIN_SECONDS = 1.0
+PATIENCE_SECONDS = 30.0
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PREPARING = "the publication is being prepared"
 
@@ -86,9 +88,30 @@ def _run(wiring: Wiring, tree: Path | None, supervisor: Supervisor) -> None:
     supervisor.start()
     prepare(wiring, tree, supervisor.look)
     tell("")
+    _until_ready(wiring, supervisor)
     say(f"\nOpen {wiring.base_url}/{'workbench' if wiring.settings.shows_workbench else ''}")
     sys.stdout.flush()
     supervisor.run(time.sleep)
+
+
+def _until_ready(wiring: Wiring, supervisor: Supervisor) -> None:
+    """Our own `/readyz` says so; what keeps it from that is told when it takes long."""
+    here = wiring.settings
+    local = here.model_copy(update={"base_url": ""}).resolved_base_url
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            answer = requests.get(f"{local}/readyz", timeout=5)
+            if answer.status_code == 200:
+                return
+            why = "; ".join(answer.json()["reasons"])
+        except (requests.RequestException, ValueError, KeyError):
+            why = f"the web process does not answer; see {here.data_dir / 'log' / 'web.log'}"
+        if time.monotonic() > patience:
+            say(f"not ready yet: {why}")
+            patience = time.monotonic() + PATIENCE_SECONDS
+        supervisor.look()
+        time.sleep(0.05)
 
 
 class _Interrupt:
