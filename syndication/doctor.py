@@ -1,12 +1,10 @@
-"""What is wrong with a set-up, in plain words, and how to mend it. Looks and changes nothing."""
+"""What is wrong with a set-up, in plain words, and how to mend it. Looks and changes nothing that stays."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import smtplib
-import socket
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,16 +17,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.ledger import attempts, schema
+from syndication.hints import QUEUES
+from syndication.ledger import attempts, presence, schema
 from syndication.ledger.content import Publication
+from syndication.ledger.db import ledger_now
+from syndication.ledger.mailings import Delivery
 from syndication.ledger.operations import Seen
-from syndication.settings import LOOPBACK_HOSTS
+from syndication.logs import without_secrets
+from syndication.mail.probing import probe
+from syndication.settings import LOOPBACK_HOSTS, PREFIX, unknown_names
 from syndication.wiring import Wiring
 
 Level = Literal["good", "note", "wrong"]
-SEEN_WITHIN = timedelta(minutes=1)
-LEAST_FREE_BYTES = 500_000_000
+LEAST_FREE_BYTES, FEW_FREE_BYTES = 500_000_000, 2_000_000_000
 MOST_SKEW = timedelta(seconds=5)
+SHORTEST_KEY = 32  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +46,69 @@ class Finding:
 
 def examine(wiring: Wiring) -> list[Finding]:
     """Everything that can be looked at, in the order in which one would mend it."""
-    found = [_data_dir(wiring), _disk(wiring), _secret_keys(wiring)]
+    found = [*_variables(), _data_dir(wiring), _disk(wiring), _secret_keys(wiring)]
     ledger = _ledger(wiring)
     found.append(ledger)
     if ledger.level == "good":
-        found += _at_work(wiring)
+        with wiring.db.reading() as session:
+            found += [_clock(session, wiring), *_at_work(session), *map(_held, attempts.held(session))]
+            found += [*_publication(session, wiring), *_deliveries(session)]
     return [*found, _broker(wiring), _mail(wiring)]
+
+
+def _variables() -> list[Finding]:
+    names = ", ".join(f"{PREFIX}{name}" for name, _ in unknown_names(os.environ))
+    if not names:
+        return []
+    return [Finding("note", "settings", f"{names}: no such setting.", "docs/settings.md lists every one.")]
 
 
 def _data_dir(wiring: Wiring) -> Finding:
     place = wiring.settings.data_dir
-    if not os.access(place, os.W_OK):
-        return Finding("wrong", "data directory", f"{place} cannot be written to.", "Give this user the right to.")
     if place.stat().st_mode & 0o077:
         return Finding("note", "data directory", f"{place} can be read by others.", f"Run: chmod 700 '{place}'.")
-    return Finding("good", "data directory", f"{place} is ours.")
+    return Finding("good", "data directory", f"{place} is ours alone.")
 
 
 def _disk(wiring: Wiring) -> Finding:
-    free = shutil.disk_usage(wiring.settings.data_dir).free
-    if free < LEAST_FREE_BYTES:
+    """A look at the figures does not see a quota or a read-only disk, so a little is written and thrown away."""
+    place = wiring.settings.data_dir
+    try:
+        with tempfile.TemporaryFile(dir=place) as trial:
+            trial.write(bytes(100_000))
+            trial.flush()
+            os.fsync(trial.fileno())
+    except OSError as error:
         return Finding(
-            "wrong", "disk", f"only {free // 1_000_000} MB are free.", "Make room: a full disk stops sending."
+            "wrong", "disk", f"{place} cannot be written to ({error.strerror}).",
+            "Make room, or give this user the right to: nothing is sent without a journal.",
+        )  # fmt: skip
+    free = shutil.disk_usage(place).free
+    if free < FEW_FREE_BYTES:
+        level: Level = "wrong" if free < LEAST_FREE_BYTES else "note"
+        return Finding(
+            level,
+            "disk",
+            f"only {free // 1_000_000} MB are free.",
+            "Make room: a full disk stops publishing and sending.",
         )
     return Finding("good", "disk", f"{free // 1_000_000_000} GB are free.")
 
 
 def _secret_keys(wiring: Wiring) -> Finding:
-    if wiring.settings.secret_keys:
-        return Finding("good", "secret keys", "they are set.")
-    if urlsplit(wiring.base_url).hostname in LOOPBACK_HOSTS:
+    keys = [key.strip() for key in wiring.settings.secret_keys.split(",") if key.strip()]
+    if any(len(key) < SHORTEST_KEY for key in keys):
+        return Finding(
+            "wrong", "secret keys", f"one has fewer than {SHORTEST_KEY} characters and may be guessed.",
+            "Put a long random one first and keep the old one behind it: `openssl rand -base64 32`.",
+        )  # fmt: skip
+    if keys:
+        return Finding("good", "secret keys", f"{len(keys)} set.")
+    if _is_here(wiring):
         return Finding("good", "secret keys", "one was made for this machine and lies in the data directory.")
     return Finding(
         "wrong", "secret keys", "none is set, so every host signs links with a key of its own.",
-        "Set SYNDICATION_SECRET_KEYS to the same long random text on every host.",
+        "Set SYNDICATION_SECRET_KEYS to the same long random text on every host: `openssl rand -base64 32`.",
     )  # fmt: skip
 
 
@@ -84,53 +116,53 @@ def _ledger(wiring: Wiring) -> Finding:
     try:
         standing = schema.standing(wiring.db)
     except SQLAlchemyError as error:
+        said = without_secrets(str(getattr(error, "orig", "") or type(error).__name__).strip().splitlines()[0])
         return Finding(
-            "wrong",
-            "ledger",
-            f"the database does not answer ({type(error).__name__}).",
-            "Check SYNDICATION_DATABASE_URL.",
+            "wrong", "ledger", f"the database does not answer ({said}).", "Start it, or mend SYNDICATION_DATABASE_URL."
         )
-    remedies = {
-        "empty": "Run `syndicate init`.",
-        "behind": "Run `syndicate init`.",
-        "ahead": "Install the version that made it, or a newer one.",
-    }
-    if standing in remedies:
-        return Finding("wrong", "ledger", f"its schema is {standing}.", remedies[standing])
+    if standing == "ahead":
+        return Finding(
+            "wrong", "ledger", "it was written by a newer version.", "Install the version that made it, or a newer one."
+        )
+    if standing != "current":
+        missing = "it has no schema yet." if standing == "empty" else "migrations are missing."
+        return Finding("wrong", "ledger", missing, "Run `syndicate init`.")
     return Finding("good", "ledger", "it answers, and its schema is this version's.")
 
 
-def _at_work(wiring: Wiring) -> list[Finding]:
+def _clock(session: Session, wiring: Wiring) -> Finding:
+    """Against the database's clock; where that is our own, against the newest thing that was written."""
+    if wiring.db.is_sqlite:
+        newest = session.scalar(select(func.max(Seen.at)))
+        ahead = (newest or clock.now()) - clock.now()
+        told = f"this machine's clock stands {round(ahead.total_seconds())} s before what was written already."
+    else:
+        ahead = abs(session.execute(text("SELECT clock_timestamp()")).scalar_one() - clock.now())
+        told = f"this machine and the database differ by {round(ahead.total_seconds())} s."
+    if ahead > MOST_SKEW:
+        return Finding("wrong", "clock", told, "Run an NTP client on every host, and look at `date -u`.")
+    return Finding("good", "clock", "it agrees with the database.")
+
+
+def _at_work(session: Session) -> list[Finding]:
+    """Beat, and for each queue a worker that listens to it."""
+    now = ledger_now(session)
+    wanted = {"beat": presence.last_seen(session, "beat")}
+    wanted |= {f"worker for {q}": presence.last_seen(session, "worker", q) for q in sorted(set(QUEUES.values()))}
     found = []
-    with wiring.db.reading() as session:
-        found.append(_clock(session, wiring))
-        for kind, command in (("worker", "celery -A tasks.app worker"), ("beat", "celery -A tasks.app beat")):
-            last = session.scalar(select(func.max(Seen.at)).where(Seen.kind == kind))
-            if last is None:
-                found.append(
-                    Finding("wrong", kind, f"no {kind} was ever seen.", f"Start one: `syndicate up`, or `{command}`.")
-                )
-            elif clock.now() - last > SEEN_WITHIN:
-                found.append(
-                    Finding(
-                        "wrong",
-                        kind,
-                        f"no {kind} was seen since {last:%Y-%m-%d %H:%M} UTC.",
-                        f"Start one: `{command}`.",
-                    )
-                )
-            else:
-                found.append(Finding("good", kind, "one was seen within the last minute."))
-        found += [_held(work) for work in attempts.held(session)]
-        publication = session.scalars(select(Publication).limit(1)).first()
-    if publication is None:
-        found.append(Finding("note", "publication", "there is none yet.", "Run `syndicate import` on a tree."))
-    elif not publication.postal_address:
+    for who, last in wanted.items():
+        if last is not None and now - last <= presence.SEEN_WITHIN:
+            continue
+        options = (
+            "beat -S tasks.schedule:Scheduler" if who == "beat" else f"worker -Q {who.removeprefix('worker for ')}"
+        )
+        when = f"since {last:%Y-%m-%d %H:%M:%S} UTC" if last else "within the last hour"
         found.append(
-            Finding("note", "publication", "it has no postal address, which mail to many must carry.",
-                    "Set postal_address in publication.toml and import it.")
-        )  # fmt: skip
-    return found
+            Finding(
+                "wrong", who, f"none was seen {when}.", f"Start it: `syndicate up`, or `celery -A tasks.app {options}`."
+            )
+        )
+    return found or [Finding("good", "at work", "beat, and a worker for every queue.")]
 
 
 def _held(work: attempts.Held) -> Finding:
@@ -144,58 +176,70 @@ def _held(work: attempts.Held) -> Finding:
     )  # fmt: skip
 
 
-def _clock(session: Session, wiring: Wiring) -> Finding:
-    if wiring.db.is_sqlite:
-        return Finding("good", "clock", "the ledger is on this machine.")
-    skew = abs(session.execute(text("SELECT clock_timestamp()")).scalar_one() - clock.now())
-    if skew > MOST_SKEW:
-        return Finding(
-            "wrong", "clock", f"this machine and the database differ by {skew.seconds} s.", "Run an NTP client on both."
-        )
-    return Finding("good", "clock", "this machine and the database agree.")
+def _publication(session: Session, wiring: Wiring) -> list[Finding]:
+    publication = session.scalars(select(Publication).limit(1)).first()
+    if publication is None:
+        return [Finding("note", "publication", "there is none yet.", "Run `syndicate import` on a tree.")]
+    found = []
+    if not publication.postal_address:
+        found.append(
+            Finding("note", "publication", "it has no postal address, which mail to many must carry.",
+                    "Set postal_address in publication.toml and import it.")
+        )  # fmt: skip
+    if publication.base_url and publication.base_url != wiring.base_url:
+        found.append(
+            Finding("wrong", "base address", f"feeds were made for {publication.base_url}, and here it is {wiring.base_url}.",
+                    "Set SYNDICATION_BASE_URL to the same on every host, then run `syndicate init`.")
+        )  # fmt: skip
+    return found
+
+
+def _deliveries(session: Session) -> list[Finding]:
+    unknown = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == "unknown"))
+    if not unknown:
+        return []
+    return [
+        Finding("note", "deliveries", f"{unknown} are unknown: the relay's answer was lost in a crash.",
+                "See `syndicate deliveries list --state unknown`; `syndicate deliveries retry` sends them again.")
+    ]  # fmt: skip
 
 
 def _broker(wiring: Wiring) -> Finding:
     if not wiring.broker_url:
         return Finding(
-            "note",
-            "broker",
-            "none is set and no service runs here.",
+            "note", "broker", "none is set and no service runs here.",
             "Start `syndicate up`, or set SYNDICATION_BROKER_URL.",
-        )
+        )  # fmt: skip
     url = wiring.broker_url.replace("redis+socket://", "unix://")
     try:
-        client = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-        client.ping()
-        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None) as client:
+            client.ping()
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
     except (RedisError, OSError, ValueError) as error:
         return Finding(
-            "wrong", "broker", f"it does not answer ({error}).", "Work goes on by sweeps, later. Start the broker."
-        )
+            "wrong", "broker", f"it does not answer ({without_secrets(str(error))}).",
+            "Start it, or mend SYNDICATION_BROKER_URL. Until then nothing is lost, and nothing goes out.",
+        )  # fmt: skip
     if policy != "noeviction":
         return Finding("note", "broker", f"it may drop hints (maxmemory-policy {policy}).", "Set it to noeviction.")
     return Finding("good", "broker", "it answers.")
 
 
 def _mail(wiring: Wiring) -> Finding:
-    url = urlsplit(wiring.settings.resolved_mail_url)
-    if url.scheme == "maildir":
-        place = Path(wiring.settings.resolved_mail_url.removeprefix("maildir:"))
-        if urlsplit(wiring.base_url).hostname in LOOPBACK_HOSTS:
+    url = wiring.settings.resolved_mail_url
+    if url.startswith("maildir:"):
+        place = Path(url.removeprefix("maildir:"))
+        if _is_here(wiring):
             return Finding("good", "mail", f"it is written to {place} and reaches nobody.")
         return Finding(
-            "wrong", "mail", f"there is no relay: mail is written to {place}.", "Set SYNDICATION_MAIL_URL=smtp://…."
-        )
-    kinds: dict[str, Callable[..., smtplib.SMTP]] = {"smtp": smtplib.SMTP, "smtps": smtplib.SMTP_SSL}
-    if url.scheme not in kinds or not url.hostname:
-        return Finding(
-            "wrong", "mail", f"{url.scheme!r} is no way to send.", "Write smtp://host:port, smtps://… or maildir:PATH."
-        )
-    try:
-        with kinds[url.scheme](url.hostname, url.port or (465 if url.scheme == "smtps" else 25), timeout=5) as relay:
-            relay.ehlo()
-    except (OSError, smtplib.SMTPException, socket.gaierror) as error:
-        return Finding(
-            "wrong", "mail", f"the relay {url.hostname} does not answer ({error}).", "Check its address and firewall."
-        )
-    return Finding("good", "mail", f"the relay {url.hostname} answers.")
+            "wrong", "mail", f"there is no relay: mail is written to {place}.",
+            "Set SYNDICATION_MAIL_URL=smtp://USER:PASSWORD@HOST:587.",
+        )  # fmt: skip
+    what, remedy = probe(url)
+    if what:
+        return Finding("wrong", "mail", what, remedy)
+    return Finding("good", "mail", f"the relay {urlsplit(url).hostname} takes mail from us.")
+
+
+def _is_here(wiring: Wiring) -> bool:
+    return urlsplit(wiring.base_url).hostname in LOOPBACK_HOSTS

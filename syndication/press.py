@@ -102,7 +102,7 @@ def carry_out(db: Database, base_url: str, decide: Decide) -> list[Change]:
                 decide(session, again)
                 if again.fingerprint() != mark:
                     raise _Overtaken("a document was imported meanwhile")
-                _store(session, again, rendered)
+                _store(session, again, rendered, base_url)
         except _Overtaken:
             continue
         return again.changes
@@ -113,7 +113,7 @@ def carry_out(db: Database, base_url: str, decide: Decide) -> list[Change]:
         decide(session, plan)
         if plan.entries:
             take_numbers(session, plan.publication.id, len(plan.entries))
-            _store(session, plan, _render(session, plan, base_url))
+            _store(session, plan, _render(session, plan, base_url), base_url)
     return plan.changes
 
 
@@ -162,7 +162,8 @@ def _render(session: Session, plan: Plan, base_url: str) -> dict[int, artifacts.
     }
 
 
-def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering]) -> None:
+def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering], base_url: str) -> None:
+    plan.publication.base_url = plan.publication.base_url or base_url
     session.add_all(plan.revisions)
     session.flush()
     for revision in plan.revisions:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
+from sqlalchemy import select
 
 from syndication.errors import NeedsHuman, SyndicationError
 from syndication.hints import Bell
+from syndication.ledger.content import Publication
 from syndication.ledger.db import Database
 from syndication.logs import log_to_stderr
 from syndication.rendering import Renderer
@@ -59,6 +61,21 @@ def open_wiring(settings: Settings | None = None) -> Wiring:
         base_url=settings.base_url or service.get("base_url") or settings.resolved_base_url,
         broker_url=settings.broker_url or service.get("broker_url", ""),
     )
+
+
+def at_home(wiring: Wiring) -> Wiring:
+    """The same; where nobody said a base address, with the one that the ledger's feeds were made for."""
+    if wiring.settings.base_url or running_service(wiring.settings.data_dir):
+        return wiring
+    made_for = ledger_base_url(wiring)
+    wiring.db.close()
+    return replace(wiring, base_url=made_for or wiring.base_url)
+
+
+def ledger_base_url(wiring: Wiring) -> str:
+    """The base address that the ledger's feeds were made for; empty: none was made yet."""
+    with wiring.db.reading() as session:
+        return session.scalars(select(Publication.base_url).limit(1)).first() or ""
 
 
 def wiring_of_a_process() -> Wiring:

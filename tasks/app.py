@@ -7,19 +7,20 @@ always kills its worker would else come back at once, for ever.
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from threading import Event, Thread
 
 import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
 from kombu.entity import Queue
 from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import sweeping
 from syndication.hints import QUEUES
 from syndication.ledger import presence
-from syndication.wiring import Wiring, wiring_of_a_process
+from syndication.wiring import MISCONFIGURED, Wiring, ledger_base_url, wiring_of_a_process
 
 log = structlog.get_logger(__name__)
 
@@ -68,12 +69,27 @@ def _beat_of_heart() -> None:
     while True:
         try:
             with wiring().db.transaction() as session:
-                presence.note(session, "worker")
+                presence.note(session, "worker", app.amqp.queues.consume_from)
         except SQLAlchemyError as error:
             log.warning("the ledger does not answer", reason=str(error))
         sweeping.look_after_journals(wiring())
         if _ended.wait(HEARTBEAT_SECONDS):
             return
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator]
+def _at_the_right_address(**_: object) -> None:
+    """A worker that thinks it is elsewhere would write wrong links into feeds and mail: it does not begin."""
+    try:
+        made_for = ledger_base_url(wiring())
+    except SQLAlchemyError:
+        return  # no ledger yet, or it is away: there is nothing to compare with
+    if made_for and made_for != wiring().base_url:
+        sys.stderr.write(
+            f"syndication: SYNDICATION_BASE_URL: here it is {wiring().base_url}, and the feeds were made for {made_for}; "
+            "set it to the same on every host. To move to a new address, set it there and run `syndicate init`.\n"
+        )
+        raise SystemExit(MISCONFIGURED)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -49,7 +49,7 @@ def cut(
 
     wiring = state()
     made = issues.cut(wiring.db, cadence, now=now)
-    if made and not workers_seen(wiring.db):
+    if made and not workers_seen(wiring.db, "digests", "mail"):
         for issue_id in made:
             issues.freeze(wiring.db, issue_id, chunk=wiring.settings.freeze_chunk)
         while send_due(wiring, open_transport(wiring.settings)):

@@ -8,7 +8,7 @@ from syndication.cli.output import AsJson, emit, settings
 def init(as_json: AsJson = False) -> None:
     """Make the data directory (0700), a secret key where none is set, and bring the ledger's schema up to date.
 
-    Where the base address or the hubs changed, every feed is marked to be rendered anew by the workers.
+    Where SYNDICATION_BASE_URL is set and it or the hubs changed, every feed is marked to be rendered anew by the workers.
 
     Safe to run again, and on many hosts at once: the first does the work, the others wait.
     """
@@ -20,7 +20,8 @@ def init(as_json: AsJson = False) -> None:
     before = schema.standing(wiring.db)
     schema.upgrade(wiring.db)
     _ = wiring.signer
-    readdress(wiring.db, wiring.base_url, wiring.settings.other_hubs)
+    if wiring.settings.base_url:  # left out it is a guess, and would lead every reader to this machine
+        readdress(wiring.db, wiring.base_url, wiring.settings.other_hubs)
     emit(
         {
             "data_dir": str(wiring.settings.data_dir.absolute()),

@@ -23,13 +23,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of 
 
 
 def state() -> Wiring:
-    """Settings, database and the running service's address. An empty ledger gets its schema; an old one is refused.
+    """Settings, database and the service's address. An empty ledger gets its schema; an old one is refused.
 
     Raises NeedsHuman where the schema is not this version's.
     """
     from syndication.errors import NeedsHuman
     from syndication.ledger import schema
-    from syndication.wiring import open_wiring
+    from syndication.wiring import at_home, open_wiring
 
     wiring = open_wiring(settings())
     standing = schema.standing(wiring.db)
@@ -41,7 +41,7 @@ def state() -> Wiring:
             where="SYNDICATION_DATABASE_URL",
             remedy="run `syndicate init`." if standing == "behind" else "install the newer version.",
         )
-    return wiring
+    return at_home(wiring)
 
 
 def settings() -> Settings:

@@ -50,7 +50,7 @@ def _publish(wiring: Wiring, ids: Sequence[int], look: Callable[[], None]) -> No
     if not drafts:
         return
     deadline = time.monotonic() + WORKER_SECONDS
-    while not workers_seen(wiring.db) and time.monotonic() < deadline:
+    while not workers_seen(wiring.db, "publish") and time.monotonic() < deadline:
         look()
         time.sleep(0.05)
     try:

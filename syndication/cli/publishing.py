@@ -19,16 +19,14 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.cli.output import AsJson, emit, moment, progress, say, state
 from syndication.errors import BadInput
-from syndication.ledger import attempts
+from syndication.ledger import attempts, presence
 from syndication.ledger.content import Draft, Entry, Revision, Series
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import entry_named, the_publication
-from syndication.ledger.operations import Seen
 from syndication.ledger.states import ENTRY
 from syndication.wiring import Wiring
 
 WAIT_SECONDS = 30.0
-SEEN_WITHIN = timedelta(minutes=1)
 AT_A_TIME = 5_000  # entries one query names
 COLUMNS = ("id", "series", "slug", "state", "title", "published_at", "scheduled_at")
 
@@ -63,7 +61,7 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
     """Schedules drafts for now, rings, waits; does in this process what is left. Raises what the gate refuses."""
     from syndication import publishing
 
-    if workers_seen(wiring.db):
+    if workers_seen(wiring.db, "publish"):
         with wiring.db.transaction() as session:
             drafts = list(
                 session.scalars(
@@ -223,11 +221,10 @@ def _local(moment: datetime | None, zone: ZoneInfo | None) -> datetime | None:
     return moment.astimezone(zone) if moment and zone else moment
 
 
-def workers_seen(db: Database) -> bool:
-    """Whether a worker was alive within the last minute."""
+def workers_seen(db: Database, *queues: str) -> bool:
+    """Whether workers that listen to these queues were alive within the last minute."""
     with db.reading() as session:
-        recent = select(Seen.process).where(Seen.kind == "worker", Seen.at > ledger_now(session) - SEEN_WITHIN)
-        return session.scalars(recent.limit(1)).first() is not None
+        return all(presence.at_work(session, queue) for queue in queues)
 
 
 def _wait(db: Database, ids: Sequence[int], progress: Any) -> None:

@@ -79,11 +79,13 @@ def up(
 def _run(wiring: Wiring, tree: Path | None, supervisor: Supervisor) -> None:
     from syndication.cli.preparing import prepare
     from syndication.ledger import schema
+    from syndication.publishing import readdress
 
     def tell(preparing: str) -> None:
         announce(wiring.settings.data_dir, base_url=wiring.base_url, broker_url=wiring.broker_url, preparing=preparing)
 
     schema.upgrade(wiring.db)
+    readdress(wiring.db, wiring.base_url, wiring.settings.other_hubs)
     tell(PREPARING)
     supervisor.start()
     prepare(wiring, tree, supervisor.look)

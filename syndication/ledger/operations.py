@@ -20,12 +20,13 @@ class Fact(Base):
 
 
 class Seen(Base):
-    """A process was alive at `at`. `kind`: web | worker | beat."""
+    """A process was alive at `at`. `kind`: worker | beat. `queues`: what a worker listens to, `,a,b,`."""
 
     __tablename__ = "seen"
 
     process: Mapped[str] = mapped_column(String(120), primary_key=True)  # kind@host:pid
     kind: Mapped[str] = mapped_column(String(10))
+    queues: Mapped[str] = mapped_column(String(400), default="")
     at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syndication.ledger.db import ledger_now
 from syndication.ledger.operations import Chair, Seen
 
 KEPT = timedelta(hours=1)
+SEEN_WITHIN = timedelta(minutes=1)  # a process that was not seen for so long does not work
 
 
 def name_of_this_process(kind: str) -> str:
-    """`kind@host:pid`; kind is web, worker or beat."""
+    """`kind@host:pid`; kind is worker or beat."""
     return f"{kind}@{socket.gethostname()}:{os.getpid()}"[:120]
 
 
-def note(session: Session, kind: str) -> None:
-    """This process is alive now. Rows of processes not seen for an hour go."""
+def note(session: Session, kind: str, queues: Iterable[str] = ()) -> None:
+    """This process is alive now, and listens to `queues`. Rows of processes not seen for an hour go."""
     now = ledger_now(session)
     session.execute(delete(Seen).where(Seen.at < now - KEPT))
-    session.merge(Seen(process=name_of_this_process(kind), kind=kind, at=now))
+    listed = "".join(f",{queue}" for queue in sorted(queues))
+    session.merge(Seen(process=name_of_this_process(kind), kind=kind, queues=f"{listed},", at=now))
+
+
+def last_seen(session: Session, kind: str, queue: str = "") -> datetime | None:
+    """When a process of this kind (that listens to `queue`) was alive last; None within the last hour never."""
+    query = select(func.max(Seen.at)).where(Seen.kind == kind)
+    return session.scalar(query.where(Seen.queues.contains(f",{queue},")) if queue else query)
+
+
+def at_work(session: Session, queue: str) -> bool:
+    """Whether a worker that listens to the queue was alive within the last minute."""
+    last = last_seen(session, "worker", queue)
+    return last is not None and last > ledger_now(session) - SEEN_WITHIN
 
 
 def leave(session: Session, kind: str) -> None:

@@ -87,6 +87,7 @@ def upgrade() -> None:
         "seen",
         sa.Column("process", sa.String(length=120), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("queues", sa.String(length=400), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("process", name=op.f("pk_seen")),
     )
