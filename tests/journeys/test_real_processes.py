@@ -186,7 +186,7 @@ def test_the_whole_way_with_the_broker_wiped_and_restarted(tmp_path: Path, fresh
             f"{service.base}/partners/v1/entries", headers={"authorization": f"Bearer {token}"}, timeout=5
         ).json()
         assert {e["title"] for e in pulled["entries"]} == {f"The boat {slug}" for slug in NUMBERS[:7]}
-        assert urlsplit(pulled["entries"][0]["url"]).path.startswith("/series/boats/")
+        assert urlsplit(pulled["entries"][0]["canonical_url"]).path.startswith("/series/boats/")
 
         service.until(
             lambda: all(i["state"] in {"done", "empty"} for i in service.cli("digest", "list", "--limit", "99")),

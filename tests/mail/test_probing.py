@@ -76,6 +76,7 @@ def test_one_that_is_not_there() -> None:
     assert "does not answer" in what
     assert "firewall" in remedy
     assert "s3cret" not in what
+    assert "starttls=maybe" in probe("smtp://127.0.0.1:25?starttls=maybe")[0]
 
 
 def test_one_without_tls(serve: Serve) -> None:
