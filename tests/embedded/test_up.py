@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def outbox(data: Path) -> list[Path]:
-    return [f for f in (data / "outbox").rglob("*") if f.is_file()]
+    return list((data / "outbox/new").glob("*"))
 
 
 def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
