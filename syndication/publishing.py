@@ -110,6 +110,11 @@ def schedule(session: Session, entry: Entry, at: datetime, *, mail: bool = True)
         raise BadInput(
             f"{at.isoformat()} has passed;", where=f"entry {entry.slug}", remedy="publish it, or name a later time."
         )
+    make_due(session, entry, at, mail=mail)
+
+
+def make_due(session: Session, entry: Entry, at: datetime, *, mail: bool = True) -> None:
+    """As `schedule`, and `at` may be now: the workers publish it when they are rung."""
     if entry.state != "scheduled":
         entry.state = move("entry", ENTRY, entry.slug, entry.state, "scheduled")
     entry.scheduled_at = at

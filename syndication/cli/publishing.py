@@ -7,7 +7,7 @@ itself, and also where they have not done it in `WAIT_SECONDS` (it then says why
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import sleep
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -68,13 +68,11 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
                     select(Entry).where(Entry.id.in_(ids), Entry.state.in_(("draft", "scheduled")))
                 ).unique()
             )
-            at = ledger_now(session) + timedelta(milliseconds=100)  # one time for all: they go out in one act
+            at = ledger_now(session)  # one time for all: they go out in one act
             for entry in drafts:
-                publishing.schedule(session, entry, at, mail=mail)
-        if drafts:
-            sleep(0.11)  # the bell rings when the time has come
-            if wiring.db.ring("publish.publish_due"):
-                _wait(wiring.db, [entry.id for entry in drafts], progress)
+                publishing.make_due(session, entry, at, mail=mail)
+        if drafts and wiring.db.ring("publish.publish_due"):
+            _wait(wiring.db, [entry.id for entry in drafts], progress)
     try:
         publishing.publish(wiring.db, wiring.base_url, _left(wiring.db, ids), mail=mail, progress=progress)
     except Exception:
