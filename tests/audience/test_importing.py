@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from syndication import clock
 from syndication.audience.exporting import export_people
+from syndication.audience.forgetting import forget_unconfirmed
 from syndication.audience.importing import BadRow, import_people
 from syndication.audience.lists import COLUMNS
 from syndication.errors import BadInput
@@ -129,6 +132,14 @@ def test_somebody_who_only_asked_begins_by_a_list_that_has_their_consent(town, t
     report = import_people(town.db, save(tmp_path, "address,series\nanna@example.org,ferries fog\n"))
     assert report.changed == 1
     assert {(s.scope, s.state) for s in town.rows(Subscription)} == {(1, "active"), (3, "active")}
+
+
+def test_who_is_active_is_not_forgotten_for_a_series_they_never_confirmed(town, tmp_path: Path) -> None:
+    town.ask("anna@example.org", "ferries", "fog")
+    import_people(town.db, save(tmp_path, "address,series\nanna@example.org,ferries\n"))
+    assert {(s.scope, s.state) for s in town.rows(Subscription)} == {(1, "active"), (3, "asked")}
+    with clock.shifted(timedelta(days=31)):
+        assert forget_unconfirmed(town.db) == 0
 
 
 def test_what_a_list_may_not_say(town, tmp_path: Path) -> None:

@@ -103,6 +103,14 @@ def test_the_longest_slots_break_nothing_and_stay_in_the_budget(hard: HardMail) 
         assert f"/preferences/{'~' * LONGEST_TOKEN}" in html
 
 
+def test_the_budget_reckons_with_the_longest_slots(hard: HardMail) -> None:
+    longest = FILLED | dict.fromkeys(("unsubscribe", "preferences", "browser"), "~" * LONGEST_TOKEN)
+    _, html = parts_of(fill(hard.compiled(), longest))
+    size = len(html.replace("\r\n", "\n").encode())
+    assert hard.compiled(budget=size).shortened == "full"
+    assert hard.compiled(budget=size - 1).shortened == "standfirst"
+
+
 @pytest.mark.parametrize("language", ["en", "de", "ar", "fr"])
 def test_the_notice_once_in_each_part_in_the_language_there_is(hard: HardMail, language: str) -> None:
     with hard.wiring.db.reading() as session:
