@@ -186,7 +186,7 @@ def _publication(session: Session, wiring: Wiring) -> list[Finding]:
             Finding("note", "publication", "it has no postal address, which mail to many must carry.",
                     "Set postal_address in publication.toml and import it.")
         )  # fmt: skip
-    if publication.base_url and publication.base_url != wiring.base_url:
+    if wiring.settings.base_url and publication.base_url not in ("", wiring.base_url):
         found.append(
             Finding("wrong", "base address", f"feeds were made for {publication.base_url}, and here it is {wiring.base_url}.",
                     "Set SYNDICATION_BASE_URL to the same on every host, then run `syndicate init`.")
