@@ -19,6 +19,7 @@ FIRST = (
 )
 THANKS = " A full list of supporters is available here. {0} would like to acknowledge the many generous supporters."
 NOTICE = (FIRST + THANKS).format("Harbour Office")
+NOTICE_WHOLE, _ = render_notice(STANDARD["en"], name="Harbour Office", supporters_url="https://h.example/s")
 
 
 def plain(*paragraphs: str, between: str = "\n\n") -> Structured:
@@ -183,3 +184,22 @@ def test_front_matter_gives_one_line_of_clean_text_and_may_be_empty() -> None:
     assert (read.front.title, read.front.slug) == ("A Bcc: x", "2026")
     assert [b.text for b in read.blocks] == ["Text", "", "More"]
     assert read_markdown("\n---\n---\n# T\n\nText", "a.md").front.title == "T"
+
+
+def test_a_notice_twice_at_the_end_is_taken_twice_and_a_part_of_it_with_a_word() -> None:
+    assert plain("Text.", NOTICE, NOTICE).body_html == "<p>Text.</p>"
+    rest = NOTICE_WHOLE.split("alone. ", 1)[1]
+    got = plain("Text.", rest)
+    assert got.body_html == "<p>Text.</p>"
+    assert "a part of the notice" in got.warnings[0]
+    got = plain("Text.", rest.replace("Harbour Office", "Inland Board"))
+    assert "Inland Board" in got.body_html
+    assert "notice of Inland Board" in got.warnings[0]
+
+
+def test_more_than_a_standfirst_above_the_mark_is_not_lost() -> None:
+    page = "<article><h1>T</h1><p>Stand.</p><p><img src=a.png alt=A></p><p>Part of a Series</p><p>Text.</p></article>"
+    got = structured(read_html(page, "a.html").blocks, OWN, "a.html")
+    assert got.standfirst == ""
+    assert "a.png" in got.body_html
+    assert "Part of" not in got.body_html

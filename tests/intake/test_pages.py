@@ -8,8 +8,11 @@ from syndication.errors import BadInput
 from syndication.intake.blocks import Structured, structured
 from syndication.intake.decode import decode
 from syndication.intake.document import Read
+from syndication.intake.embeds import without_embeds
+from syndication.intake.markdown import read_markdown
 from syndication.intake.notices import Own
 from syndication.intake.page import read_html
+from syndication.intake.sanitise import sanitised
 
 OWN = Own("Harbour Office")
 WORDS = "The ferry was late again, and nobody on the quay could say why it was so, though many had opinions. "
@@ -140,3 +143,29 @@ def test_related_reading_apart_by_line_breaks_keeps_every_address() -> None:
     assert [(r.title, r.url) for r in body(read).related] == [
         ("A by Bo", "https://h.example/a"), ("B, no address", None), ("C", "https://h.example/c"),
     ]  # fmt: skip
+
+
+def test_a_readers_comment_is_not_the_text_though_it_is_longer() -> None:
+    page = (
+        "<html><head><title>T</title></head><body><article><p>Text.</p></article>"
+        f"<section id=comments><article><p>{WORDS * 9}</p></article></section></body></html>"
+    )
+    assert body(read_html(page, "a.html")).body_html == "<p>Text.</p>"
+
+
+def test_films_become_links_drawings_go_and_both_are_told() -> None:
+    markup = (
+        "<p>Text</p><iframe src='/film' title='A film'></iframe><svg><text>drawn</text></svg><p><math><mi>x</mi></math></p>"
+        "<object data='javascript:x()'>words</object>"
+    )
+    got, told = without_embeds(markup, "https://h.example/", "a.html")
+    assert '<p><a href="https://h.example/film">A film</a></p>' in got
+    assert "drawn" not in got
+    assert "words" in got
+    assert [words.split(" ")[1] for words in told[:3]] == ["iframe", "object", "drawing"]
+    assert "<math> was reduced to its words" in told
+
+
+def test_columns_stay_aligned() -> None:
+    markup = read_markdown("# T\n\n| a | b |\n|---|--:|\n| 1 | 2 |", "a.md").blocks[0].html
+    assert sanitised(markup, "https://h.example").count('align="right"') == 2

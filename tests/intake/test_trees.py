@@ -15,6 +15,7 @@ from syndication.intake.report import ImportReport
 from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision, Series
 from syndication.ledger.db import Database
 from syndication.settings import Settings
+from tests.intake.test_images import saved
 
 BASE = "http://127.0.0.1:8000"
 PUBLICATION = (
@@ -159,6 +160,16 @@ def test_a_date_to_come_holds_nothing_back_and_is_said(db: Database, tree: Path)
     write(tree, "boats/a.md", "---\ntitle: A\npublished: 2041-01-01\n---\nText")
     assert "publish_at" in take(db, tree).warnings[0][1]
     assert take(db, tree).warnings == []
+
+
+@pytest.mark.sqlite_only
+def test_a_changed_picture_is_a_changed_document(db: Database, tree: Path) -> None:
+    (tree / "boats/a.png").write_bytes(saved("PNG"))
+    write(tree, "boats/a.md", "# A\n\n![A](a.png)")
+    take(db, tree)
+    (tree / "boats/a.png").write_bytes(saved("PNG", size=(9, 9)))
+    assert [e.act for e in take(db, tree).entries] == ["changed"]
+    assert [e.act for e in take(db, tree).entries] == ["unchanged"]
 
 
 def _import(url: str, tree: str, start: object, told: object) -> None:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from sqlalchemy import update
 
 from syndication import clock, embargo, press, publishing
 from syndication.errors import BadInput, Conflict, DisclaimerBreach
 from syndication.feeds import artifacts
 from syndication.feeds.disclaimers import STANDARD, count_html
 from syndication.ledger import notices
-from syndication.ledger.content import Artifact, Entry, Feed, Publication
+from syndication.ledger.content import Artifact, Draft, Entry, Feed, Publication
 from syndication.ledger.db import Database
 from tests.publishing.conftest import NewEntry, redraft
 
@@ -260,3 +261,19 @@ def test_last_modified_advances_a_second_a_change(db: Database, new_entry: NewEn
                 row = session.query(Feed).filter_by(name="all").one()
                 stamps.append(session.get_one(Artifact, (row.id, "rss")).last_modified)
     assert [s.second for s in stamps] == [0, 1, 2]
+
+
+def test_a_text_that_comes_in_at_the_last_moment_waits(
+    db: Database, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = new_entry("one")
+    real = press._store
+
+    def late(session, plan, rendered):  # type: ignore[no-untyped-def]
+        session.execute(update(Draft).values(source_hash="newer").execution_options(synchronize_session=False))
+        real(session, plan, rendered)
+
+    monkeypatch.setattr(press, "_store", late)
+    publishing.publish(db, BASE, [one])
+    with db.reading() as session:
+        assert session.get_one(Draft, one).source_hash == "newer"
