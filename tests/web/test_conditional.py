@@ -28,18 +28,45 @@ OLD = NOW - timedelta(days=1)
         ("GZIP;Q=1", "gzip"),
         ("gzip;q=nonsense", ""),
         ("deflate, zstd", ""),
+        ("gzip;q=0, *", "br"),
+        ("br;q=0, *;q=0.1", "gzip"),
+        ("identity;q=0, gzip", "gzip"),
+        ("identity;q=0, *", "br"),
+        ("identity;q=0, *;q=0.5, br;q=0", "gzip"),
+        ("*;q=0, gzip;q=0.1", "gzip"),
+        ("identity;q=0.5, gzip;q=0.4", ""),
+        ("identity;q=0.5, gzip;q=0.5", "gzip"),
+        ("gzip;foo=1;q=0", ""),
+        (" gzip ; q = 0.3 , br ; q=0.2", "gzip"),
+        ("gzip;q=-1, br;q=nan", ""),
+        # refused altogether: it gets what every client can read
+        ("identity;q=0", ""),
+        ("*;q=0, identity;q=0", ""),
+        ("gzip" + ", deflate" * 500, "gzip"),
     ],
 )
 def test_encoding(accept: str, encoding: str) -> None:
     assert chosen_encoding(accept) == encoding
 
 
-@pytest.mark.parametrize("header", ['"a"', 'W/"a"', '"b", "a"', "*", '"b",W/"a" '])
+@pytest.mark.parametrize(
+    "header",
+    [
+        '"a"',
+        'W/"a"',
+        '"b", "a"',
+        "*",
+        " * ",
+        '"b",W/"a" ',
+        '"x,y", "a"',
+        ",".join(f'"{n}"' for n in range(9_999)) + ',"a"',
+    ],
+)
 def test_tag_is_named(header: str) -> None:
     assert names_tag(header, "a")
 
 
-@pytest.mark.parametrize("header", ['"ab"', '"A"', "", '"b", "c"'])
+@pytest.mark.parametrize("header", ['"ab"', '"A"', "", '"b", "c"', "a", '"a', 'w/"a"', '"*"', "W/*"])
 def test_tag_is_not_named(header: str) -> None:
     assert not names_tag(header, "a")
 
@@ -54,5 +81,6 @@ def test_dates_alone() -> None:
     assert not_modified("a", OLD, None, http_date(NOW), NOW)
     assert not not_modified("a", OLD, None, http_date(OLD - timedelta(seconds=1)), NOW)
     assert not not_modified("a", None, None, http_date(NOW), NOW)
-    assert not not_modified("a", OLD, None, "yesterday", NOW)
+    for odd in ("yesterday", "0", "", "-1", "Thu, 99 Jan 2026 00:00:00 GMT", "x" * 100_000):
+        assert not not_modified("a", OLD, None, odd, NOW)
     assert not not_modified("a", OLD, None, http_date(NOW + timedelta(days=400)), NOW)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import time
+from collections.abc import Coroutine, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
 
 import brotli
 import httpx
 import pytest
+import requests
 from lxml import etree
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
@@ -18,7 +25,11 @@ from syndication.ledger.content import Artifact, Entry, Feed
 from syndication.ledger.db import Database
 from syndication.publishing import publish
 from syndication.web.conditional import http_date
+from syndication.web.feeds import Feeds
 from syndication.wiring import Wiring
+from tests.feeds.feed_world import breaks
+from tests.sink import free_port
+from tests.web.live import serving
 from tests.web.web_world import BASE, NewEntry, browser, redraft
 
 ATOM = "/feeds/all.atom"
@@ -33,6 +44,12 @@ def get(client: TestClient, path: str = ATOM, encoding: str = "identity", **head
 def raw(client: TestClient, path: str, encoding: str) -> tuple[httpx.Response, bytes]:
     with client.stream("GET", path, headers={"Accept-Encoding": encoding}) as response:
         return response, b"".join(response.iter_raw())
+
+
+def in_a_thread(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: the browser of other tests has a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 @pytest.mark.parametrize("fmt", TYPES)
@@ -138,6 +155,37 @@ def test_a_feed_whose_bytes_are_owed_asks_for_patience(client: TestClient, publi
     assert int(answer.headers["retry-after"]) > 0
 
 
+@pytest.mark.sqlite_only
+def test_two_real_processes_say_the_same_after_a_publish(
+    wiring: Wiring, new_entry: NewEntry, db: Database, tmp_path: Path
+) -> None:
+    """Whichever process answers: all have the new bytes, under one validator, and say 304 to it."""
+    first = new_entry("tides")
+    with serving(db.url, tmp_path, free_port()) as one, serving(db.url, tmp_path, free_port()) as two:
+        addresses = [f"{live.base}{ATOM}" for live in (one, two)]
+        before = {requests.get(address, timeout=5).headers["etag"] for address in addresses}
+        assert len(before) == 1
+        with db.transaction() as session:
+            redraft(session, first, title="On gales")
+        publish(db, BASE, [first])
+        for address in addresses:
+            for _ in range(100):
+                answer = requests.get(address, timeout=5)
+                if answer.headers["etag"] not in before:
+                    break
+                time.sleep(0.05)
+            assert "On gales" in answer.text
+            head = requests.head(address, timeout=5)
+            same = {k: v for k, v in answer.headers.items() if k != "date"}
+            assert {k: v for k, v in head.headers.items() if k != "date"} == same
+            assert abs(parsedate_to_datetime(answer.headers["date"]) - clock.now()) < timedelta(seconds=30)
+        tags = {requests.get(address, timeout=5).headers["etag"] for address in addresses}
+        assert len(tags) == 1
+        (tag,) = tags
+        for address in addresses:
+            assert requests.get(address, headers={"If-None-Match": tag}, timeout=5).status_code == 304
+
+
 def test_two_processes_say_the_same_after_a_publish(wiring: Wiring, new_entry: NewEntry, db: Database) -> None:
     new_entry("tides")
     with browser(wiring) as one, browser(wiring) as two:
@@ -218,3 +266,70 @@ def test_an_embargoed_entry_is_in_no_feed(client: TestClient, new_entry: NewEntr
     assert {p: get(client, p).headers["etag"] for p in before} == before
     with db.reading() as session:
         assert session.scalars(select(Entry.seq).where(Entry.id == hidden)).one() == 0
+
+
+@pytest.mark.parametrize("headers", [
+    {"Range": "bytes=0-9"}, {"Range": "bytes=0-9", "If-Range": '"x"'}, {"Range": "bytes=999999999-"}, {"A-IM": "feed, gzip"},
+    {"If-Match": '"other"'}, {"Accept": "text/html"}, {"Accept-Encoding": ""}, {"If-None-Match": ""}, {"If-Modified-Since": ""},
+])  # fmt: skip
+def test_what_we_do_not_do_is_answered_with_the_whole(
+    client: TestClient, new_entry: NewEntry, headers: dict[str, str]
+) -> None:
+    new_entry("tides")
+    answer = client.get(ATOM, headers=headers)
+    assert answer.status_code == 200
+    assert "accept-ranges" not in answer.headers
+    assert "content-range" not in answer.headers
+    etree.fromstring(answer.content)
+
+
+def test_two_headers_of_one_name_are_one_list(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    tag = get(client).headers["etag"]
+    answer = client.get(
+        ATOM, headers=[("accept-encoding", "identity"), ("if-none-match", '"x"'), ("if-none-match", tag)]
+    )
+    assert answer.status_code == 304
+    answer = client.get(ATOM, headers=[("accept-encoding", "identity"), ("accept-encoding", "gzip")])
+    assert answer.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", [*(f"/feeds/all.{fmt}" for fmt in TYPES), "/feeds.opml"])
+def test_a_document_keeps_to_its_schema_over_http(client: TestClient, new_entry: NewEntry, path: str) -> None:
+    new_entry("tides", authors=[{"name": "Ana"}], related=[{"title": "T", "url": "https://t.example/"}])
+    new_entry("faehre", title="Die Fähre", language="de")
+    answer = get(client, path)
+    assert breaks(path.rsplit(".", 1)[1], answer.content) == []
+    assert answer.headers["content-type"].endswith("; charset=utf-8")
+    assert f'<{BASE}{path}>; rel="self"' in answer.headers["link"]
+    assert answer.content.decode("utf-8").count(f"{BASE}{path}") == (0 if path == "/feeds.opml" else 1)
+
+
+def test_memory_holds_what_was_asked_for_last(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    with browser(wiring) as client:
+        sizes = {name: len(raw(client, f"/feeds/{name}.atom", "br")[1]) for name in ("all", "ferries", "floods")}
+    object.__setattr__(wiring.settings, "feed_cache_bytes", sizes["all"] + sizes["ferries"] + 1)
+    feeds = Feeds(wiring)
+
+    async def ask(name: str) -> int:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def keep(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"path": f"/feeds/{name}.atom", "method": "GET", "headers": [(b"accept-encoding", b"br")]}
+        await feeds(scope, never, keep)
+        assert sent[0]["status"] == 200
+        return len(sent[1]["body"])
+
+    async def never() -> MutableMapping[str, Any]:
+        raise AssertionError("nothing is read")
+
+    async def visit() -> None:
+        for name in ("all", "ferries", "all", "floods", "all"):
+            assert await ask(name) == sizes[name]
+            assert feeds._kept == sum(len(body) for _, body in feeds._bodies.values()) <= feeds._room
+        assert [path for path, _ in feeds._bodies] == ["/feeds/floods.atom", "/feeds/all.atom"]  # ferries had to go
+
+    in_a_thread(visit())
