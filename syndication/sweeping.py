@@ -20,7 +20,7 @@ from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
 from syndication.feeds import archives, artifacts
 from syndication.ledger import claims
-from syndication.mail.sender import DIGESTS, LETTERS, recover, send_due
+from syndication.mail.sender import DIGESTS, LETTERS, fold_own, recover, send_due
 from syndication.mail.transport import open_transport
 from syndication.partners import pulls
 from syndication.push import sender as push_sender
@@ -116,6 +116,11 @@ def sweep_all(wiring: Wiring) -> None:
     for name in OWED:
         for args in _owed(wiring, name):
             _alone(name, lambda name=name, args=args: do(wiring, name, *args))  # type: ignore[misc]
+
+
+def make_good(wiring: Wiring) -> None:
+    """What this process sent and could not tell the ledger."""
+    _alone("mail.make_good", lambda: fold_own(wiring, open_transport(wiring.settings)))
 
 
 def look_after_journals(wiring: Wiring) -> None:

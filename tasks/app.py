@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import structlog
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_ready, worker_shutdown
 from kombu.entity import Queue
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,7 +51,7 @@ app.conf.update(
     broker_transport_options={"visibility_timeout": _settings.visibility_timeout_seconds},
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # what is claimed is sent, whoever rings; see the-bell.md
     worker_redirect_stdouts=False,
     worker_send_task_events=False,
     timezone="UTC",
@@ -90,6 +90,17 @@ def _at_the_right_address(**_: object) -> None:
             "set it to the same on every host. To move to a new address, set it there and run `syndicate init`.\n"
         )
         raise SystemExit(MISCONFIGURED)
+
+
+def _make_good() -> None:
+    while not _ended.wait(HEARTBEAT_SECONDS):
+        sweeping.make_good(wiring())
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _forked(**_: object) -> None:
+    """A process of the pool holds its journal's lock: nobody else can tell the ledger what it missed while it was away."""
+    Thread(target=_make_good, name="make-good", daemon=True).start()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -127,9 +127,13 @@ class Letter(Base):
 
 
 class Lease(Base):
-    """A worker's claim on a slice of deliveries. `journal` is the file name that tells what was begun; `host` its host."""
+    """A worker's claim on a slice of deliveries. `journal` is the file name that tells what was begun; `host` its host.
+
+    An id never comes again, since journals name leases by it.
+    """
 
     __tablename__ = "lease"
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     host: Mapped[str] = mapped_column(String(255))

@@ -168,13 +168,19 @@ class Dispatch:
             return False
         deadline = clock.monotonic() + settings.lease_seconds - 0.1 * settings.smtp_timeout_seconds
         mine = self._journal
-        with self._wiring.db.transaction() as session:
-            claim = claims.claim(
-                session, host=mine.host, journal=mine.name, size=size, lease_seconds=settings.lease_seconds, kinds=self._kinds
-            )  # fmt: skip
-            if claim is not None:
-                mine.left.add(claim.lease_id)
-                mine.working.add(claim.lease_id)
+        claim = None
+        try:
+            with self._wiring.db.transaction() as session:
+                claim = claims.claim(
+                    session, host=mine.host, journal=mine.name, size=size, lease_seconds=settings.lease_seconds,
+                    kinds=self._kinds,
+                )  # fmt: skip
+                if claim is not None:
+                    mine.take(claim.lease_id)
+        except Exception:
+            if claim is not None:  # the commit's answer may be lost: it is ours, and nothing of it is begun
+                mine.working.discard(claim.lease_id)
+            raise
         if claim is None:
             self._empty = True
             return False

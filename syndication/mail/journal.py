@@ -11,6 +11,7 @@ So `unknown` is at most what was on the wire when a worker is killed, and at mos
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -54,15 +55,28 @@ class Journal:
             self.name = f"{self.host}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
             self.path = directory / self.name
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.stat(self.path).st_ino == os.fstat(self._fd).st_ino:
-                    self._write([{"m": boot_id()}])
-                    _sync_directory(directory)
-                    return
-            except OSError:
-                pass  # somebody replays and removes the new, empty file: take another name
+            if self._is_ours():
+                break
+            os.close(self._fd)  # somebody replays and removes the new, empty file: take another name
+        try:
+            self._begin_anew()
+            _sync_directory(directory)
+        except OSError:
+            self.path.unlink(missing_ok=True)
             os.close(self._fd)
+            raise
+
+    def _is_ours(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.stat(self.path).st_ino == os.fstat(self._fd).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            return False
+
+    def take(self, lease_id: int) -> None:
+        """A lease is ours, before its claim is committed."""
+        self.working.add(lease_id)  # first: whoever makes good what is left looks at both
+        self.left.add(lease_id)
 
     def begun(self, lease_id: int, delivery_ids: Sequence[int]) -> None:
         """A flight. On disk before it returns, and with it every line before."""
@@ -82,8 +96,7 @@ class Journal:
         with self._lock:
             self.left.discard(lease_id)
             if not self.left:
-                os.ftruncate(self._fd, 0)
-                self._size = os.write(self._fd, orjson.dumps({"m": boot_id()}) + b"\n")
+                self._begin_anew()
 
     @property
     def is_long(self) -> bool:
@@ -93,7 +106,24 @@ class Journal:
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
         data = b"".join([orjson.dumps(line) + b"\n" for line in lines])
         with self._lock:
-            self._size += os.write(self._fd, data)
+            self._append(data)
+
+    def _begin_anew(self) -> None:
+        os.ftruncate(self._fd, 0)
+        self._size = 0
+        self._append(orjson.dumps({"m": boot_id()}) + b"\n")
+
+    def _append(self, data: bytes) -> None:
+        """All of it or, on a full disk, nothing: half a line would spoil the next one."""
+        written = 0
+        try:
+            written = os.write(self._fd, data)
+        finally:
+            if written < len(data):
+                os.ftruncate(self._fd, self._size)
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self._size += written
 
 
 def boot_id() -> str:
@@ -111,6 +141,11 @@ def of_this_process(directory: Path) -> Journal:
         if key not in _ours:
             _ours[key] = Journal(directory)
         return _ours[key]
+
+
+def opened_by_this_process(directory: Path) -> Journal | None:
+    """None where this process has sent nothing."""
+    return _ours.get((os.getpid(), directory.absolute()))
 
 
 def replay(db: Database, directory: Path, transport: Transport | None, ladder: Sequence[int]) -> int:
@@ -142,7 +177,7 @@ def fold_file(
     settled = 0
     with db.reading() as session:
         leases = claims.leases_of(session, socket.gethostname(), path.name)
-    for lease_id in leases if only is None else only:
+    for lease_id in leases if only is None else set(leases) & set(only):
         with db.transaction() as session:
             outcomes = [
                 answers.get((lease_id, id_)) or _without_answer(id_, id_ in went[lease_id], transport)

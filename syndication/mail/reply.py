@@ -28,9 +28,9 @@ def judge(step: Step, code: int, words: bytes | str) -> Verdict:
     reply = " ".join(f"{code} {text}".split())[:1_000]
     if 200 <= code < 400:
         return Verdict("sent", reply) if step == "end" and code < 300 else Verdict("trouble", reply)
-    if step in {"connect", "mail"} or code in _OURS or (code == 421 and step != "end"):
+    if step in {"connect", "mail"} or (step != "end" and (code in _OURS or code == 421)):
         return Verdict("trouble", reply)
-    if 400 <= code < 500:
+    if 400 <= code < 500 or code in _OURS:  # after the whole message a refusal is one: it was not taken
         return Verdict("deferred", reply)
     if 500 <= code < 600:
         return Verdict("failed", reply)

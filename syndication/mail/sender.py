@@ -33,11 +33,8 @@ def recover(wiring: Wiring, transport: Transport | None = None) -> int:
     """Settles what dead workers left: replays their journals, and lets leases expire. Cheap where there is nothing."""
     ladder = wiring.settings.retry_ladder
     directory = journals_dir(wiring)
-    mine = journal.of_this_process(directory)
-    settled = journal.replay(wiring.db, directory, transport, ladder)
-    for lease_id in sorted(mine.left - mine.working):  # a fold of ours that failed, a database that was away say
-        settled += journal.fold_file(wiring.db, mine.path, transport, ladder, only=(lease_id,))
-        mine.folded(lease_id)
+    journal.of_this_process(directory)
+    settled = journal.replay(wiring.db, directory, transport, ladder) + fold_own(wiring, transport)
     grace = wiring.settings.journal_grace_seconds
     with wiring.db.reading() as session:  # mostly there is nothing, and no lock is taken
         expired = claims.anything_expired(session, grace)
@@ -45,6 +42,19 @@ def recover(wiring: Wiring, transport: Transport | None = None) -> int:
         with wiring.db.transaction() as session:
             for issue_id in sorted(claims.expire(session, grace, ladder)):
                 settle(session, issue_id)
+    return settled
+
+
+def fold_own(wiring: Wiring, transport: Transport | None = None) -> int:
+    """Settles what this process could not fold when it should have: the database was away, say."""
+    mine = journal.opened_by_this_process(journals_dir(wiring))
+    settled = 0
+    if mine is None:
+        return settled
+    for lease_id in sorted(mine.left - mine.working):
+        ladder = wiring.settings.retry_ladder
+        settled += journal.fold_file(wiring.db, mine.path, transport, ladder, only=(lease_id,))
+        mine.folded(lease_id)
     return settled
 
 

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lease")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_lease_until"), "lease", ["until"], unique=False)
     op.create_table(
