@@ -90,11 +90,17 @@ class Service:
 
     def until(self, what: Callable[[], Any], why: str, seconds: float = 45.0) -> Any:
         """The first truthy answer of `what`; else fails with `why` and the ends of all logs."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            with contextlib.suppress(OSError):  # requests' errors are such too
-                if found := what():
-                    return found
-            time.sleep(0.05)
-        logs = [f"== {log.name}\n{log.read_text('utf-8')[-1_500:]}" for log in sorted(self.place.glob("*.log"))]
-        pytest.fail("\n".join([f"not in {seconds} s: {why}", *logs]), pytrace=False)
+        return until(what, why, seconds, logs=self.place)
+
+
+def until(what: Callable[[], Any], why: str, seconds: float = 45.0, logs: Path | None = None) -> Any:
+    """The first truthy answer of `what`; else fails with `why` and the ends of the logs in a folder."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with contextlib.suppress(OSError):  # requests' errors are such too
+            if found := what():
+                return found
+        time.sleep(0.05)
+    files = sorted(logs.glob("*.log")) if logs else []
+    told = [f"== {log.name}\n{log.read_text('utf-8')[-1_500:]}" for log in files]
+    return pytest.fail("\n".join([f"not in {seconds} s: {why}", *told]), pytrace=False)

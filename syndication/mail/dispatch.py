@@ -124,12 +124,17 @@ class Dispatch:
     # -- the end
 
     def close(self, trouble: TransportTrouble | None) -> None:
-        """The transport has come back: everything that is not answered was not begun. Raises what failed meanwhile."""
+        """The transport has come back: everything that is not answered was not begun. Raises what failed meanwhile.
+
+        The ledger is told all the same: it may take what a full disk does not, and may be back after having been away.
+        """
         if trouble is None and self._error is None:
             assert not self._slices, "a transport comes back when everything is answered"
         for slice_ in list(self._slices):
-            if self._error is None:
+            try:
                 self._fold(slice_, trouble)
+            except Exception as error:  # it is left to the journal
+                self._fail(error)
         if self._error is not None:
             raise self._error
 
@@ -272,8 +277,10 @@ class Dispatch:
         ]
         fold_slice(self._wiring, slice_.claim.lease_id, outcomes, slice_.stale)
         self._slices.remove(slice_)
-        self._journal.folded(slice_.claim.lease_id)
-        self._journal.working.discard(slice_.claim.lease_id)
+        try:
+            self._journal.folded(slice_.claim.lease_id)
+        finally:
+            self._journal.working.discard(slice_.claim.lease_id)
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error

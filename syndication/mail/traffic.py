@@ -180,16 +180,23 @@ class Traffic:
         until = 0.0 if self._lost_one or not waits else min(self._ends, *waits)
         for line in self.lines:
             self._watch(line)
-        for key, mask in self._selector.select(max(0.0, until - time.monotonic())):
-            heard: Line = key.data
-            if mask & selectors.EVENT_READ:
-                self._guarded(heard, partial(self._hear, heard))
+        self._listen(max(0.0, until - time.monotonic()))
         now = time.monotonic()
-        for line in list(self.lines):
-            if line.expired(now) or (now >= self._ends and line.waits):
+        if self._late(now):
+            self._listen(0)  # a process that was stopped, or slept, finds its time over and answers that came meanwhile
+            for line in self._late(now):
                 self._lost(line, "it did not answer in time", ours=True)
         if now >= self._ends:
             self.trouble = self.trouble or "did not answer in the time there was"
+
+    def _listen(self, seconds: float) -> None:
+        for key, mask in self._selector.select(seconds):
+            heard: Line = key.data
+            if mask & selectors.EVENT_READ:
+                self._guarded(heard, partial(self._hear, heard))
+
+    def _late(self, now: float) -> list[Line]:
+        return [line for line in self.lines if line.expired(now) or (now >= self._ends and line.waits)]
 
     def _hear(self, line: Line) -> None:
         self._answers += line.read()
