@@ -56,7 +56,7 @@ def at_messages(relay: FaultRelay, acts: dict[int, Callable[[], object]]) -> thr
     return done
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_kill_9_at_random_instants(tmp_path: Path, fresh_postgresql: str, broker: OwnBroker, seed: int) -> None:
     instants = sorted(random.Random(seed).sample(range(1, PEOPLE - 100), 4))
     with (
