@@ -29,7 +29,9 @@ from tests.feeds.feed_world import BASE, DAY, VIEW, breaks, feed, hard_view, ite
 A = "{http://www.w3.org/2005/Atom}"
 DC = "{http://purl.org/dc/elements/1.1/}"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-VIEWS = {"plain": VIEW, "hard": hard_view(), "empty": feed()}
+OLDER = {fmt: f"{BASE}/feeds/all/archive/20-1.1.{fmt}" for fmt in FORMATS}
+ARCHIVE = replace(VIEW, older_urls=OLDER, current_urls={fmt: f"{BASE}/feeds/all.{fmt}" for fmt in FORMATS}, hubs=())
+VIEWS = {"plain": VIEW, "hard": hard_view(), "empty": feed(), "archive": ARCHIVE}
 # What the W3C's validator lets pass inside an item without calling it a risk, as far as our own list reaches.
 SAFE_ELEMENTS = frozenset({
     "a", "abbr", "b", "bdi", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "dfn", "div", "dl",
@@ -128,6 +130,19 @@ def test_hubs_are_named_in_every_format(fmt: str) -> None:
     else:
         place = channel() if fmt == "rss" else atom()
         assert [link.get("href") for link in place.findall(f"{A}link[@rel='hub']")] == list(VIEW.hubs)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_archived_document_says_so_and_leads_both_ways(fmt: str) -> None:
+    made = body(fmt, ARCHIVE)
+    if fmt == "json":
+        assert orjson.loads(made)["next_url"] == OLDER[fmt]
+        return
+    place = channel(ARCHIVE) if fmt == "rss" else atom(ARCHIVE)
+    links = {link.get("rel"): link.get("href") for link in place.findall(f"{A}link")}
+    assert (links["prev-archive"], links["current"]) == (OLDER[fmt], f"{BASE}/feeds/all.{fmt}")
+    assert place.find("{http://purl.org/syndication/history/1.0}archive") is not None
+    assert channel(VIEW).find("{http://purl.org/syndication/history/1.0}archive") is None
 
 
 # Items
