@@ -42,17 +42,6 @@ class Passed:
     stale: list[Claimed] = field(default_factory=list)
     keep: dict[int, frozenset[int]] = field(default_factory=dict)
 
-    def only(self, ids: Collection[int]) -> Passed:
-        """What it says of these deliveries."""
-        return Passed(
-            self.people,
-            self.letters,
-            [row for row in self.go if row.id in ids],
-            [outcome for outcome in self.stopped if outcome.delivery_id in ids],
-            [row for row in self.stale if row.id in ids],
-            self.keep,
-        )
-
 
 def look_again(session: Session, rows: Collection[Claimed]) -> Passed:
     """Sorts claimed deliveries by what is true now; a handful of queries, however many rows."""

@@ -48,10 +48,6 @@ class Press:
             self.render, source, blocks, max_html_bytes=self.max_html_bytes, subject_prefix=subject_prefix
         )
 
-    def kept(self, edition_id: int) -> Form | None:
-        """The edition, if it is at hand."""
-        return self._editions.get(edition_id)
-
     def form(self, session: Session, edition_id: int) -> Form:
         """The edition's message, ready to be filled. Raises what `compile_edition` raises."""
         found = self._editions.get(edition_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 
 from sqlalchemy.orm import Session
 
@@ -25,21 +27,39 @@ from syndication.settings import Settings
 from syndication.wiring import Wiring
 
 
+@dataclass(slots=True)
+class Loaded:
+    """What a slice's parcels are made of: forms by edition, and why some cannot be made (None stands for letters)."""
+
+    forms: dict[int, Form] = field(default_factory=dict)
+    held: dict[int | None, str] = field(default_factory=dict)
+
+    def prove(self, rows: Sequence[Claimed]) -> None:
+        """Once a flight: the runs of its editions are still those that the gate counted. Raises GiveUp."""
+        for edition_id in {row.edition_id for row in rows if row.edition_id is not None}:
+            self.forms[edition_id].prove()
+
+
 class Packing:
     """What makes parcels, kept over slices. `load` what they need while the ledger is at hand, then `parcel` each."""
 
     def __init__(self, wiring: Wiring) -> None:
         self.press = Press(wiring.renderer.render, wiring.base_url, wiring.settings.mail_max_html_bytes, self._form)
         self._wiring = wiring
+        self._one_at_a_time = Lock()  # slices are loaded by the ledger's thread, and by the sender's where one grew old
         self._relay = relay_of(wiring.settings)
         self._keys: Sequence[Key] = ()
         self._publications: dict[int, Publication] = {}
         self._senders: dict[int, str] = {}
         self._notices: dict[tuple[int, str], PublishedNotice] = {}
 
-    def load(self, session: Session, passed: Passed) -> dict[int | None, str]:
-        """Compiles what the rows need. Editions that cannot be made, with the reason; None stands for letters."""
-        held: dict[int | None, str] = {}
+    def load(self, session: Session, passed: Passed) -> Loaded:
+        """Compiles what the rows need."""
+        with self._one_at_a_time:
+            return self._load(session, passed)
+
+    def _load(self, session: Session, passed: Passed) -> Loaded:
+        loaded = Loaded()
         for publication_id in {row.publication_id for row in passed.go}:
             publication = self._publications[publication_id] = session.get_one(Publication, publication_id)
             mailbox = headers.parsed_mailbox(publication.mail_from)
@@ -47,7 +67,8 @@ class Packing:
             try:
                 self._keys = signing_keys(self._wiring.settings, self._relay, sender)
             except SyndicationError as error:  # nothing goes unsigned because a key is wrong
-                return {row.edition_id: str(error) for row in passed.go}
+                loaded.held = {row.edition_id: str(error) for row in passed.go}
+                return loaded
         for row in passed.go:
             if row.edition_id is None:
                 language = passed.letters[row.id].language
@@ -55,19 +76,12 @@ class Packing:
                 self._notices[key] = notices.current(session, row.publication_id, language)
         for edition_id in dict.fromkeys(row.edition_id for row in passed.go if row.edition_id is not None):
             try:
-                self.press.form(session, edition_id)
+                loaded.forms[edition_id] = self.press.form(session, edition_id)
             except SyndicationError as error:
-                held[edition_id] = str(error)
-        return held
+                loaded.held[edition_id] = str(error)
+        return loaded
 
-    def prove(self, rows: list[Claimed]) -> None:
-        """Once a flight: the runs of its editions are still those that the gate counted. Raises GiveUp."""
-        for edition_id in {row.edition_id for row in rows if row.edition_id is not None}:
-            form = self.press.kept(edition_id)
-            if form is not None:
-                form.prove()
-
-    def parcel(self, row: Claimed, passed: Passed) -> Parcel:
+    def parcel(self, row: Claimed, passed: Passed, loaded: Loaded) -> Parcel:
         """Raises BadInput for what is wrong with this person's address or name, SyndicationError for what is ours."""
         publication = self._publications[row.publication_id]
         sender = self._senders[row.publication_id]
@@ -87,7 +101,7 @@ class Packing:
             form, name, address = self._form(compiled), "", letter.address
         else:
             person = passed.people[row.subscriber_id or 0]
-            form = self.press.kept(row.edition_id) or self._form_again(row.edition_id)
+            form = loaded.forms[row.edition_id]
             values |= personal(person, self._wiring.signer.make("issue", row.id))
             name, address = person.name, person.address
         address = headers.ascii_domain(address)
@@ -98,11 +112,6 @@ class Packing:
 
     def _form(self, compiled: Compiled) -> Form:
         return Form(compiled, self._keys, unsigned=self._relay.rewrites)
-
-    def _form_again(self, edition_id: int) -> Form:
-        """A slice of more editions than the press keeps."""
-        with self._wiring.db.reading() as session:
-            return self.press.form(session, edition_id)
 
 
 def signing_keys(settings: Settings, relay: Profile, sender: str) -> Sequence[Key]:

@@ -117,6 +117,8 @@ def _value(slot: Slot, values: Mapping[str, str], utf8_headers: bool) -> bytes:
     encoded = value.encode("utf-8")
     if slot.kind != TOKEN_IN_BODY:
         return encoded
+    if len(encoded) <= _WIDTH:
+        return _without_dot(encoded + _SOFT)
     lines = (encoded[i : i + _WIDTH] for i in range(0, len(encoded), _WIDTH))
     return b"".join(_without_dot(line) + _SOFT for line in lines)
 

@@ -144,6 +144,7 @@ class Traffic:
                 line.talk.hand_over(job)
             else:
                 line.talk.withdraw(job)
+                self._dry = False
         for line in self.lines:
             if line.talk is not None:
                 line.talk.door.clear()
@@ -205,6 +206,7 @@ class Traffic:
         if self._answers:
             told, self._answers = self._answers, []
             self._outgoing.done(told)
+            self._dry = False  # what is answered may lead to more
 
     def _lost(self, line: Line, why: str, *, refused: bool = False, ours: bool = False) -> None:
         """A connection that is gone (`ours`: we hung up): tells what became of its messages, keeps the rest, and learns."""
