@@ -21,6 +21,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.ready-bench: $(VENV)/.ready-dev requirements-bench.txt
+	$(PIP) -r requirements-bench.txt
+	@touch $@
+
 run: export SYNDICATION_PORT := $(or $(PORT),$(SYNDICATION_PORT))
 run: export SYNDICATION_DATA_DIR := $(or $(DATA_DIR),$(SYNDICATION_DATA_DIR))
 run: $(VENV)/.ready ## the whole service on this machine, until Ctrl-C (PORT=, DATA_DIR=, SEEDS=)
@@ -36,9 +40,9 @@ test: $(VENV)/.ready-dev ## the whole suite, real servers included
 	scripts/setup
 	$(PY) -m pytest -n 2
 
-bench: $(VENV)/.ready-dev ## the benchmark tables (NAME=publish for one)
+bench: $(VENV)/.ready-bench ## the benchmark tables (NAME=publish for one)
 	scripts/setup bench
-	@for name in $(if $(NAME),$(NAME),publish poll freeze hub); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
+	@for name in $(if $(NAME),$(NAME),publish poll freeze hub mail); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
 	$(PY) -m syndication.ledger.migrations.generate

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.errors import SyndicationError
 from syndication.hints import QUEUES
 from syndication.ledger import attempts, presence, schema
 from syndication.ledger.content import Publication
@@ -25,6 +26,8 @@ from syndication.ledger.mailings import Delivery
 from syndication.ledger.operations import Seen
 from syndication.logs import without_secrets
 from syndication.mail.probing import probe
+from syndication.mail.records import standing, wanted
+from syndication.mail.relays import relay_of
 from syndication.settings import LOOPBACK_HOSTS, PREFIX, unknown_names
 from syndication.wiring import Wiring
 
@@ -53,7 +56,8 @@ def examine(wiring: Wiring) -> list[Finding]:
         with wiring.db.reading() as session:
             found += [_clock(session, wiring), *_at_work(session), *map(_held, attempts.held(session))]
             found += [*_publication(session, wiring), *_deliveries(session)]
-    return [*found, _broker(wiring), _mail(wiring)]
+    found += [_broker(wiring), _mail(wiring)]
+    return [*found, *_mail_records(wiring)] if ledger.level == "good" else found
 
 
 def _variables() -> list[Finding]:
@@ -243,3 +247,33 @@ def _mail(wiring: Wiring) -> Finding:
 
 def _is_here(wiring: Wiring) -> bool:
     return urlsplit(wiring.base_url).hostname in LOOPBACK_HOSTS
+
+
+def _mail_records(wiring: Wiring) -> list[Finding]:
+    """What receivers look up in the DNS. For a relay on this machine, which tries things out, nothing of it is wrong."""
+    host = urlsplit(wiring.settings.resolved_mail_url).hostname
+    if host is None:
+        return []
+    wrong: Level = "note" if host in LOOPBACK_HOSTS else "wrong"
+    with wiring.db.reading() as session:
+        publication = session.scalars(select(Publication).limit(1)).first()
+    if publication is None:
+        return []
+    try:
+        records = wanted(wiring.settings, publication.mail_from, wiring.base_url)
+    except SyndicationError as error:
+        return [Finding("wrong", "DKIM", f"no mail goes out: {error.what.rstrip(';')} ({error.where}).", error.remedy)]
+    found = []
+    if not wiring.settings.dkim_keys and not relay_of(wiring.settings).signs_alone:
+        found.append(Finding(wrong, "DKIM", "mail is not signed.", "Make a key: `syndicate mail key s1`."))
+    for one in standing(records):
+        record = one.record
+        publish = f"Publish: {record.name}. {record.type} {record.value}"
+        if one.state == "there":
+            found.append(Finding("good", record.about, f"{record.name} has its {record.type} record."))
+        elif one.state == "unanswered":
+            found.append(Finding("note", record.about, f"no resolver answered for {record.name}.", publish))
+        else:
+            told = f"has {one.found!r} instead" if one.found else f"has no {record.type} record"
+            found.append(Finding(wrong, record.about, f"{record.name} {told}.", publish))
+    return found

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "entries": ("publishing", "entries", "List the entries and how each stands."),
     "subscribers": ("subscribers", "app", "People: list, show, import, export, end, erase."),
     "digest": ("digest", "app", "Issues: cut, list, show, pause, resume, cancel, test."),
+    "mail": ("mail", "app", "DKIM keys, and the DNS records that mail needs: key, records."),
     "deliveries": ("deliveries", "app", "Mail: list, explain, show, retry, resolve."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),

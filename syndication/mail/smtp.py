@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from syndication.errors import BadInput
-from syndication.mail.line import Line
+from syndication.mail.line import Broken, Line
 from syndication.mail.relays import profile_for
 from syndication.mail.traffic import Habits, Traffic
 from syndication.mail.transport import PATIENCE, Outgoing, TransportTrouble
-from syndication.mail.wire import Opening
+from syndication.mail.wire import Nonsense, Opening, Refused
 from syndication.settings import LOOPBACK_HOSTS
 
 _TLS_WISHES = ("required", "optional", "no")
@@ -74,11 +75,20 @@ class Relay:
         traffic = Traffic(outgoing, self._lines, self._connect, self._habits, patience)
         traffic.run()
         if traffic.trouble:
-            raise TransportTrouble(
-                f"the relay {self.host}:{self.port} {traffic.trouble};",
-                where="SYNDICATION_MAIL_URL",
-                remedy="nothing was sent; it is tried again.",
-            )
+            raise self._trouble(traffic.trouble)
+
+    def greet(self) -> None:
+        """Opens a connection, with TLS and login as for mail, and leaves. Raises TransportTrouble where that fails."""
+        try:
+            line = self._connect()
+            while not line.opened(0.05):
+                if line.expired(time.monotonic()):
+                    raise Broken("it did not answer in time")
+        except Refused as error:
+            raise self._trouble(str(error)) from error
+        except (Broken, Nonsense, OSError) as error:
+            raise self._trouble(f"cannot be used: {error}") from error
+        line.farewell()
 
     def kept(self, name: str) -> bool | None:
         return None
@@ -88,6 +98,13 @@ class Relay:
             line.farewell()
         self._lines.clear()
         self._habits.places.clear()  # the next ones ask for the relay's address anew
+
+    def _trouble(self, what: str) -> TransportTrouble:
+        return TransportTrouble(
+            f"the relay {self.host}:{self.port} {what};",
+            where="SYNDICATION_MAIL_URL",
+            remedy="nothing was sent; it is tried again.",
+        )
 
     def _connect(self) -> Line:
         places = self._habits.places

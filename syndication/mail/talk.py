@@ -23,10 +23,12 @@ _RSET, _MAIL, _RCPT, _DATA, _END, _DOT = "rset", "mail", "rcpt", "data", "end", 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A message on its way through one connection, or waiting for another. `drops`: connections that broke under it."""
+    """A message on its way through one connection, or waiting for another. `drops`: connections that broke under it, `first`
+    those of them that had not brought any other to an answer, so that it may be this one that they break off for."""
 
     parcel: Parcel
     drops: int = 0
+    first: int = 0
     refusal: Receipt | None = None  # of its recipient: that is its receipt, whatever follows
     turned: bool = False  # refused for a reason of ours: it was not begun
     handed_over: bool = False
@@ -147,7 +149,9 @@ class Talk:
             elif job.handed_over and job.ends_at <= written and not job.turned and not self.farewell:
                 told.append((job.parcel, Receipt("unknown", f"{BROKE_AFTER}: {why}")))
             else:
-                job.drops += job is waited_for and not job.turned and not self.closing
+                dropped = job is waited_for and not job.turned and not self.closing
+                job.drops += dropped
+                job.first += dropped and not self.finished
                 job.handed_over, job.turned = False, False
                 back.append(job)
         self.jobs.clear()

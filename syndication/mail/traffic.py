@@ -18,7 +18,7 @@ from syndication.mail.transport import Answer, Outgoing, Receipt
 from syndication.mail.wire import Nonsense, Refused
 
 FRUITLESS = 5  # connections in a row that broke without one answer to a message
-MOST_DROPS = 2
+MOST_FIRST, MOST_DROPS = 2, 8  # connections that may break under one message, at their first and in all
 
 
 class Habits:
@@ -215,7 +215,7 @@ class Traffic:
         told, back = line.broke(why)
         self._answers += told
         for job in back:
-            if job.drops >= MOST_DROPS:
+            if job.first >= MOST_FIRST or job.drops >= MOST_DROPS:
                 self._answers.append((job.parcel, Receipt("deferred", f"{BROKE_BEFORE}: {why}")))
             else:
                 self._back.append(job)

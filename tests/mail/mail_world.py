@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import socketserver
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from email.message import EmailMessage
@@ -116,6 +117,9 @@ class ScriptedRelay(socketserver.ThreadingTCPServer):
         self.only: set[str] | None = None
         self.offers: tuple[str, ...] = ()
         self.closes_after = 0  # messages on one connection
+        self.most_talks = 0  # connections at once; 0: any number
+        self.pause = 0.0  # seconds before each line of a message is read
+        self.open_talks = 0
         self.received: list[tuple[str, bytes]] = []
         self.talks: list[list[bytes]] = []  # the commands, by connection
         self.on_message: Callable[[int], None] = lambda _count: None
@@ -140,8 +144,15 @@ class _Talk(socketserver.StreamRequestHandler):
         return not line.startswith(b"421")
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # the other side was killed, or hung up
-            self._talk()
+        self.server.open_talks += 1
+        try:
+            if 0 < self.server.most_talks < self.server.open_talks:
+                self.wfile.write(b"421 4.7.0 too many connections\r\n")
+                return
+            with suppress(ConnectionError):  # the other side was killed, or hung up
+                self._talk()
+        finally:
+            self.server.open_talks -= 1
 
     def _talk(self) -> None:
         recipient, commands, taken = "", [], 0
@@ -179,6 +190,8 @@ class _Talk(socketserver.StreamRequestHandler):
                         continue
                     body = b""
                     while not body.endswith(b"\r\n.\r\n"):
+                        if self.server.pause and len(body) % 5_000 < 20:
+                            time.sleep(self.server.pause)
                         more = self.rfile.readline()
                         if not more:
                             return
