@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 from syndication.errors import DisclaimerBreach
 from syndication.feeds.disclaimers import STANDARD, count_html, render_notice
 from syndication.ledger.db import Database
+from syndication.ledger.lookup import the_publication
 from syndication.partners import records
-from syndication.publishing import publish
+from syndication.publishing import add_notice, publish
 from tests.partners.partner_world import BASE, add
 from tests.publishing.conftest import NewEntry
 
@@ -78,6 +79,20 @@ def test_what_is_no_address_stays_out_of_the_headers(
     answer = client.get("/partners/v1/entries", headers=add(db, "Gazette", licence=licence))
     assert "link" not in answer.headers
     assert answer.json()["entries"][0]["licence"] == licence
+
+
+def test_each_entry_of_a_page_has_the_notice_of_its_language(
+    client: TestClient, db: Database, new_entry: NewEntry
+) -> None:
+    with db.transaction() as session:
+        add_notice(session, the_publication(session), "de", STANDARD["de"])
+    publish(db, BASE, [new_entry("one"), new_entry("zwei", language="de"), new_entry("three")])
+    found = client.get("/partners/v1/entries", headers=add(db, "Gazette")).json()["entries"]
+    german, _ = render_notice(
+        STANDARD["de"], name="Tideway Institute", supporters_url="https://tideway.example/supporters?a=1&b=2"
+    )
+    counts = [(count_html(e["content_html"], NOTICE), count_html(e["content_html"], german)) for e in found]
+    assert counts == [(1, 0), (0, 1), (1, 0)]
 
 
 def record(**changed: object) -> bytes:
