@@ -1,4 +1,4 @@
-"""Logs of every process alike: on stderr, one event a line, as text or as JSON, with no password of an address in them."""
+"""Logs of every process alike: on stderr, one event a line, as text or as JSON, with no password and no secret address."""
 
 from __future__ import annotations
 
@@ -14,11 +14,30 @@ from structlog.typing import Processor
 from syndication.settings import PREFIX, Settings, unknown_names
 
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
+# Who has one of these addresses may do what it is for: read as a partner, confirm, change, leave, read a mail.
+_KEYED = re.compile(r"(/(?:partners/c|confirm|preferences|unsubscribe|issues)/)[^/\s\"'?]+")
 
 
 def without_secrets(text: str) -> str:
-    """The text with the password of every address (`scheme://user:password@host`) struck out."""
-    return _SECRET.sub(r"\1:…@", text)
+    """The text with the password of every address (`scheme://user:password@host`) and every key in a path struck out."""
+    return _KEYED.sub(r"\1…", _SECRET.sub(r"\1:…@", text))
+
+
+def hide_in_access_log() -> None:
+    """Keys in paths stay out of the server's access log too, where an operator has switched it on."""
+    logging.getLogger("granian.access").addFilter(_hide)
+
+
+def _hide(record: logging.LogRecord) -> bool:
+    def hidden(value: Any) -> Any:
+        return without_secrets(value) if isinstance(value, str) else value
+
+    if isinstance(record.args, dict):
+        record.args = {name: hidden(value) for name, value in record.args.items()}
+    elif isinstance(record.args, tuple):
+        record.args = tuple(hidden(value) for value in record.args)
+    record.msg = hidden(record.msg)
+    return True
 
 
 def log_to_stderr(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:

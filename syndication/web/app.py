@@ -19,11 +19,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syndication.errors import SyndicationError
+from syndication.logs import hide_in_access_log
 from syndication.rendering import SHIPPED
 from syndication.web.failures import failure
 from syndication.web.feeds import Feeds, is_feed_path
 from syndication.web.pages import SECURITY
-from syndication.web.partner_door import hide_capabilities
 from syndication.wiring import Wiring, wiring_of_a_process
 
 NOUNS = (
@@ -91,5 +91,5 @@ def guarded(send: Send) -> Send:
 
 def application() -> ASGIApp:
     """The app as the settings of this process say."""
-    hide_capabilities()
+    hide_in_access_log()
     return create_app(wiring_of_a_process())

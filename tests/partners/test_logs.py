@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from syndication.ledger.db import Database
-from syndication.partners import keys
+from syndication.logs import hide_in_access_log, without_secrets
+from syndication.partners import keys, pulling
 from syndication.publishing import publish
-from syndication.web.partner_door import hide_capabilities
-from tests.partners.partner_world import BASE, add, serving, token_of
+from tests.partners.partner_world import BASE, add, pulls, serving, token_of
 from tests.publishing.conftest import NewEntry
 
 
@@ -57,8 +59,38 @@ def test_a_real_server_with_its_access_log_on(
 def test_however_the_access_log_is_written(
     caplog: pytest.LogCaptureFixture, message: str, arguments: tuple[object, ...]
 ) -> None:
-    hide_capabilities()
+    hide_in_access_log()
     with caplog.at_level(logging.INFO, "granian.access"):
         logging.getLogger("granian.access").info(message, *arguments)
     assert "/partners/c/…/" in caplog.text
     assert "SECRET" not in caplog.text
+
+
+@pytest.mark.sqlite_only
+def test_a_fault_of_ours_is_logged_without_the_address(
+    client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(db, "Gazette")
+    with db.transaction() as session:
+        secret = keys.switch_capability(keys.partner_named(session, "Gazette"), True)
+
+    def broken(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(pulling, "changes", broken)
+    with capture_logs() as logged:
+        answer = client.get(f"/partners/c/{secret}/entries")
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "This cannot be answered now."}
+    (event,) = logged
+    assert event["event"] == "a partner's pull failed"
+    assert "KeyError: 'a fault'" in event["trace"]
+    assert str(secret) not in str(logged)
+    assert [(p.what, p.status) for p in pulls(db, 1)] == [("entries", 500)]
+
+
+@pytest.mark.parametrize("place", ["partners/c", "confirm", "preferences", "unsubscribe", "issues"])
+def test_no_address_that_is_a_key_is_in_a_log(place: str) -> None:
+    for said in (f"path=/{place}/SECRET", f"GET https://h.example/{place}/SECRET?a=b", f"('/{place}/SECRET',)"):
+        assert "SECRET" not in without_secrets(said)
+        assert f"/{place}/…" in without_secrets(said)
