@@ -63,11 +63,14 @@ def fill(db: Database, people: int) -> None:
         for n in range(1, people + 1):
             a = f"{n}@example.org"
             copy.write(f"{n}\t1\t{a}\t{a}\texample.org\t\ten\tUTC\t\\\\x{n:032x}\tf\t{stamp}\n")
-    columns = "subscriber_id, series_id, scope, cadence, state, cursor, shields, asked_at, active_at, ended_reason"
+    columns = (
+        "subscriber_id, timezone, series_id, scope, cadence, state, cursor, cursor_was, shields, asked_at, active_at, "
+        "ended_reason"
+    )
     with cursor.copy(f"COPY subscription ({columns}) FROM STDIN") as copy:
         for n in range(1, people + 1):
             for scope in chance.sample(range(1, SERIES + 1), chance.randrange(1, 9)):
-                copy.write(f"{n}\t{scope}\t{scope}\tdaily\tactive\t0\tt\t{stamp}\t{stamp}\t\n")
+                copy.write(f"{n}\tUTC\t{scope}\t{scope}\tdaily\tactive\t0\t0\tt\t{stamp}\t{stamp}\t\n")
     raw.commit()
     raw.close()
     analyse(db)

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         300, ge=0, description="After a lost lease, how long a journal may still turn up."
     )
     slice_size: int = Field(500, ge=1, le=5_000, description="Deliveries one claim leases.")
-    freeze_chunk: int = Field(5_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
+    freeze_chunk: int = Field(2_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
     bundle_after_days: float = Field(
         30.0, ge=1, description="Sent deliveries of issues finished this long ago are packed into bundles."
     )

@@ -22,8 +22,16 @@ Held = dict[int, Subscription]
 
 
 def held(session: Session, subscriber_id: int) -> Held:
-    """A person's subscriptions by scope, read anew and locked until the commit; first the person, then the rows."""
-    session.execute(select(Subscriber.id).where(Subscriber.id == subscriber_id).with_for_update())
+    """A person's subscriptions by scope, read anew and locked until the commit; first the person, then the rows.
+
+    The person's key stays free: a freeze that has this person's cursors refers to it before it commits, and we wait for it.
+    """
+    session.execute(
+        select(Subscriber)
+        .where(Subscriber.id == subscriber_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
     rows = session.scalars(
         select(Subscription)
         .where(Subscription.subscriber_id == subscriber_id)
@@ -74,8 +82,9 @@ def add_ended(
 ) -> None:
     """A subscription that is over as it begins: one series out of `all`, or what a list says that somebody left."""
     rows[scope] = Subscription(
-        subscriber_id=person.id, series_id=scope or None, scope=scope, cadence=cadence, state="ended", cursor=cursor,
-        shields=scope != EVERYTHING, asked_at=now, active_at=now, ended_at=now, ended_reason=reason,
+        subscriber_id=person.id, timezone=person.timezone, series_id=scope or None, scope=scope, cadence=cadence,
+        state="ended", cursor=cursor, shields=scope != EVERYTHING, asked_at=now, active_at=now, ended_at=now,
+        ended_reason=reason,
     )  # fmt: skip
     session.add(rows[scope])
 
@@ -109,8 +118,9 @@ def _activate(
     row = rows.get(scope)
     if row is None:
         row = Subscription(
-            subscriber_id=person.id, series_id=scope or None, scope=scope, state="asked", cursor=0, asked_at=now
-        )
+            subscriber_id=person.id, timezone=person.timezone, series_id=scope or None, scope=scope, state="asked",
+            cursor=0, asked_at=now,
+        )  # fmt: skip
         session.add(row)
         rows[scope] = row
     row.state = move("subscription", SUBSCRIPTION, str(row.id), row.state, "active")

@@ -182,9 +182,9 @@ def _first_wishes(
         )
         wishes += [
             {
-                "subscriber_id": made[key], "series_id": scope or None, "scope": scope, "cadence": row.wanted.cadence,
-                "state": row.state, "cursor": cursor, "shields": scope != EVERYTHING, "asked_at": now, "active_at": now,
-                **ended,
+                "subscriber_id": made[key], "timezone": row.wanted.timezone, "series_id": scope or None, "scope": scope,
+                "cadence": row.wanted.cadence, "state": row.state, "cursor": cursor, "shields": scope != EVERYTHING,
+                "asked_at": now, "active_at": now, **ended,
             }
             for scope in row.wanted.scopes
         ]  # fmt: skip

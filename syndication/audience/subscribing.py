@@ -184,7 +184,9 @@ def _write_down(session: Session, person: Subscriber, rows: Held, wanted: Wanted
     for scope in wanted.scopes:
         found = rows.get(scope)
         if found is None:
-            found = Subscription(subscriber_id=person.id, series_id=scope or None, scope=scope, cursor=0)
+            found = Subscription(
+                subscriber_id=person.id, timezone=person.timezone, series_id=scope or None, scope=scope, cursor=0
+            )
             session.add(found)
             rows[scope] = found
         elif found.state != "asked":

@@ -8,10 +8,8 @@ against a withdrawal (see `digests.repoint`). Memory is bounded by a chunk, what
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -20,35 +18,26 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.digests.control import CANCELLED_WITH_ISSUE, issue_named, settle
+from syndication.digests.dealing import Memory, Person, deal
 from syndication.digests.editions import Pinned, editions_for
 from syndication.digests.schedule import slot_instant
-from syndication.digests.windows import MailableEntry, Wishes, window
 from syndication.errors import SyndicationError
 from syndication.ledger import attempts, due
+from syndication.ledger.bulk import deliver
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
-from syndication.ledger.due import Cut, Moved
-from syndication.ledger.notices import current
+from syndication.ledger.due import Cut
 from syndication.ledger.states import ISSUE, move
 from syndication.ledger.suppressions import suppressed_among
 from syndication.ledger.tables import Issue
 
 log = structlog.get_logger(__name__)
 
-_REMEMBERED = 50_000  # windows and editions kept in memory between chunks
+SUPPRESSED: Final = "the address is suppressed"
 _RING_EVERY = 20  # chunks
 _TRIES = 3  # of a chunk that met a deadlock
 
 
-@dataclass
-class _Memory:
-    """What chunks share. Cleared when it grows or when the entries change; losing it costs time only."""
-
-    entries: tuple[MailableEntry, ...] = ()
-    windows: dict[Wishes, tuple[MailableEntry, ...]] = field(default_factory=dict)
-    editions: dict[Pinned, int] = field(default_factory=dict)  # committed ones only
-
-
-def freeze(db: Database, issue_id: int, *, chunk: int = 5_000) -> None:
+def freeze(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
     """Freezes the issue from where it stands; nothing to do for one that is frozen. `chunk`: subscribers a transaction.
 
     Commits chunk by chunk. Returns early where another freezer is at it. Raises NotFound, and NeedsHuman where the
@@ -63,7 +52,7 @@ def freeze(db: Database, issue_id: int, *, chunk: int = 5_000) -> None:
         cut, stands = _cut_of(issue), issue.frozen_to
     with db.reading() as session:
         ends = due.chunk_ends(session, cut, stands, chunk)
-    memory = _Memory()
+    memory = Memory()
     for number, end in enumerate(ends):
         if not _try_chunk(db, issue_id, cut, stands, end, memory, ring=number % _RING_EVERY == 0):
             return
@@ -78,7 +67,7 @@ def owed(session: Session) -> list[int]:
     return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
 
 
-def freeze_owed(db: Database, *, chunk: int = 5_000) -> int:
+def freeze_owed(db: Database, *, chunk: int = 2_000) -> int:
     """Freezes every issue that is owed; one that fails is logged and does not hold up the others. The number of them."""
     with db.reading() as session:
         issue_ids = owed(session)
@@ -87,7 +76,7 @@ def freeze_owed(db: Database, *, chunk: int = 5_000) -> int:
     return len(issue_ids)
 
 
-def freeze_counted(db: Database, issue_id: int, *, chunk: int = 5_000) -> None:
+def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
     """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
     work = attempts.named("freeze", issue_id)
     for _ in attempts.in_turn(db, [work]):
@@ -112,7 +101,7 @@ def _cut_of(issue: Issue) -> Cut:
     )
 
 
-def _try_chunk(db: Database, issue_id: int, cut: Cut, after: int, until: int, memory: _Memory, *, ring: bool) -> bool:
+def _try_chunk(db: Database, issue_id: int, cut: Cut, after: int, until: int, memory: Memory, *, ring: bool) -> bool:
     """Do one chunk, again if PostgreSQL chose it as a deadlock's victim (somebody leaves at that instant)."""
     for attempt in range(1, _TRIES + 1):
         try:
@@ -125,48 +114,28 @@ def _try_chunk(db: Database, issue_id: int, cut: Cut, after: int, until: int, me
             continue
         if fresh is None:
             return False
-        if len(memory.editions) + len(memory.windows) > _REMEMBERED:
-            memory.editions.clear()
-            memory.windows.clear()
-        memory.editions.update(fresh)
+        memory.keep(fresh)
         return True
     return False  # not reached: the last attempt returns or raises
 
 
 def _chunk(
-    session: Session, issue_id: int, cut: Cut, after: int, until: int, memory: _Memory, *, ring: bool
+    session: Session, issue_id: int, cut: Cut, after: int, until: int, memory: Memory, *, ring: bool
 ) -> dict[Pinned, int] | None:
     """One transaction's work. The editions it made, or None where another freezer has moved on."""
     state = _take(session, issue_id, after, until)
     if state is None:
         return None
-    rows = due.move_cursors(session, cut, after, until)
-    per_person = _wishes(session, rows, cut, after, until)
-    if not per_person:
+    dealt = deal(session, issue_id, cut, after, until, memory)
+    if not dealt:
         return {}
-    windows = _windows(session, cut, rows, per_person, memory)
-    had = due.already_had(session, [e.id for e in memory.entries if e.anew], after, until)
-    people: dict[Pinned, list[int]] = defaultdict(list)
-    addresses: dict[int, str] = {}
-    notices: dict[str, tuple[str, int]] = {}
-    for person, (language, address, _) in per_person.items():
-        owed = windows[person]
-        if had:
-            owed = tuple(entry for entry in owed if (person, entry.id) not in had)
-        if not owed:
-            continue
-        if language not in notices:
-            notice = current(session, cut.publication_id, language)
-            notices[language] = (notice.language, notice.id)
-        people[Pinned(*notices[language], tuple((e.id, e.revision_id) for e in owed))].append(person)
-        addresses[person] = address
     now = ledger_now(session)
-    missing = [pinned for pinned in people if pinned not in memory.editions]
-    fresh = editions_for(session, issue_id, missing, now)
-    known = memory.editions | fresh if fresh else memory.editions
-    made = [(person, known[pinned]) for pinned, group in people.items() for person in group]
-    _write(session, (issue_id, cut.publication_id), state, made, addresses, now)
-    if made and ring and state == "freezing":
+    fresh = editions_for(session, issue_id, [pinned for pinned in dealt if pinned not in memory.editions], now)
+    made = [
+        (person, fresh.get(pinned) or memory.editions[pinned]) for pinned, people in dealt.items() for person in people
+    ]
+    _write(session, (issue_id, cut.publication_id), state, made, now)
+    if ring and state == "freezing":
         ring_after_commit(session, "mail.send_due", issue_id)
     return fresh
 
@@ -187,88 +156,16 @@ def _take(session: Session, issue_id: int, after: int, until: int) -> str | None
     )
 
 
-def _wishes(
-    session: Session, rows: Sequence[Moved], cut: Cut, after: int, until: int
-) -> dict[int, tuple[str, str, Wishes]]:
-    """subscriber → (language, address, what they follow), from the cursors that were moved."""
-    cursors: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    facts: dict[int, tuple[str, str]] = {}
-    everything: dict[int, int] = {}  # subscription → subscriber, of `all`
-    for subscription_id, person, scope, cursor, language, address in rows:
-        cursors[person].append((scope, cursor))
-        facts[person] = (language, address)
-        if scope == 0:
-            everything[subscription_id] = person
-    shielded: dict[int, set[int]] = defaultdict(set)
-    begun: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    if everything:
-        for person, series_id in due.shields(session, cut, after, until):
-            shielded[person].add(series_id)
-        used = [row for row in due.starts(session, cut, after, until) if row[0] in everything]
-        for subscription_id, series_id, cursor in used:
-            begun[everything[subscription_id]].append((series_id, cursor))
-        due.use_up(session, used, cut.upto)
-    return {
-        person: (
-            *facts[person],
-            Wishes(
-                cursors=tuple(sorted(mine)),
-                shielded=frozenset(shielded[person]) if person in shielded else frozenset(),
-                starts=tuple(sorted(begun[person])) if person in begun else (),
-            ),
-        )
-        for person, mine in cursors.items()
-    }
-
-
-def _windows(
-    session: Session,
-    cut: Cut,
-    rows: Sequence[Moved],
-    per_person: dict[int, tuple[str, str, Wishes]],
-    memory: _Memory,
-) -> dict[int, tuple[MailableEntry, ...]]:
-    """subscriber → entries owed. The entries are read again for each chunk, since one may have been withdrawn."""
-    oldest = min(row.cursor for row in rows)
-    for _, _, wishes in per_person.values():
-        for _, cursor in wishes.starts:
-            oldest = min(oldest, cursor)
-    entries = tuple(MailableEntry(*row) for row in due.mailable(session, cut.publication_id, oldest, cut.upto))
-    if entries != memory.entries:
-        memory.windows.clear()
-        memory.entries = entries
-    found: dict[int, tuple[MailableEntry, ...]] = {}
-    for person, (_, _, wishes) in per_person.items():
-        owed = memory.windows.get(wishes)
-        if owed is None:
-            owed = memory.windows[wishes] = window(entries, wishes)
-        found[person] = owed
-    return found
-
-
-def _write(
-    session: Session,
-    issue: tuple[int, int],
-    state: str,
-    made: list[tuple[int, int]],
-    addresses: dict[int, str],
-    now: datetime,
-) -> None:
-    """The deliveries of a chunk, and its share of `eligible`."""
+def _write(session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], now: datetime) -> None:
+    """The deliveries of a chunk, and its share of `eligible`. `made`: who gets which edition."""
     if state == "cancelled":
-        due.add_deliveries(session, issue, made, "cancelled", CANCELLED_WITH_ISSUE, now)
+        deliver(session, issue, [(id_, edition) for (id_, _), edition in made], "cancelled", CANCELLED_WITH_ISSUE, now)
     else:
-        barred = suppressed_among(session, issue[1], set(addresses.values()))
-        out = [row for row in made if addresses[row[0]] in barred] if barred else []
-        due.add_deliveries(session, issue, out, "suppressed", "the address is suppressed", now)
-        due.add_deliveries(
-            session,
-            issue,
-            [row for row in made if addresses[row[0]] not in barred] if out else made,
-            "pending",
-            "",
-            now,
-        )
+        barred = suppressed_among(session, issue[1], [address_key for (_, address_key), _ in made])
+        go = [(id_, edition) for (id_, address_key), edition in made if address_key not in barred]
+        stay = [(id_, edition) for (id_, address_key), edition in made if address_key in barred]
+        deliver(session, issue, go, "pending", "", now)
+        deliver(session, issue, stay, "suppressed", SUPPRESSED, now)
     session.execute(
         update(Issue).where(Issue.id == issue[0]).values(eligible=Issue.eligible + len(made)),
         execution_options={"synchronize_session": False},

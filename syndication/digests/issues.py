@@ -102,11 +102,11 @@ def _slots(session: Session, cadences: tuple[str, ...]) -> list[_Slot]:
     zones = due.zones_in_use(session)
     slots: list[_Slot] = []
     for publication in session.scalars(select(Publication)):
+        if AT_ONCE in cadences:
+            slots += _at_once(session, publication, now)
         for cadence in (DAILY, WEEKLY):
             if cadence in cadences:
                 slots += _dated(session, publication, cadence, zones, now)
-        if AT_ONCE in cadences:
-            slots += _at_once(session, publication, now)
     return slots
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -22,8 +21,7 @@ class MailableEntry(NamedTuple):
     anew: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What a subscriber follows at the issue's cadence. `cursors`: (scope, old cursor), scope 0 for all, else a series."""
 
     cursors: tuple[tuple[int, int], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syndication.ledger.base import Base, BigId
@@ -17,7 +17,7 @@ class Subscriber(Base):
     __tablename__ = "subscriber"
     __table_args__ = (
         UniqueConstraint("publication_id", "address_key"),
-        Index("ix_subscriber_zone", "timezone", "id"),  # the freeze walks one hour's zones in order of id
+        UniqueConstraint("timezone", "id"),  # which zones are in use; and what `subscription.timezone` points at
         {"sqlite_autoincrement": True},  # an erased person's number is never given again
     )
 
@@ -37,15 +37,30 @@ class Subscriber(Base):
 class Subscription(Base):
     """A wish: one series (`series_id`) or all (None) at one cadence. asked → active → ended(reason).
 
-    `cursor` is the greatest `mail_seq` dealt with; it never moves back. `shields` is true for an active or ended
+    `cursor` is the greatest `mail_seq` dealt with; it never moves back. The issue `moved_by` moved it last, from
+    `cursor_was`: what that issue owed is what lay between. `shields` is true for an active or ended
     subscription to a series: that series stays out of the same person's `all` until they ask for `all` anew.
-    `scope` is 0 for all, else the series id, so that one unique key serves both.
+    `scope` is 0 for all, else the series id, so that one unique key serves both. `timezone` is the subscriber's, kept
+    equal by the foreign key, so that one index finds whom a local hour concerns.
     """
 
     __tablename__ = "subscription"
     __table_args__ = (
         UniqueConstraint("subscriber_id", "scope"),
-        Index("ix_subscription_due", "cadence", "state", "subscriber_id"),
+        ForeignKeyConstraint(
+            ["timezone", "subscriber_id"],
+            ["subscriber.timezone", "subscriber.id"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        Index(
+            "ix_subscription_due",
+            "cadence",
+            "timezone",
+            "subscriber_id",
+            postgresql_where=text("state = 'active'"),
+            sqlite_where=text("state = 'active'"),
+        ),
         # Who never confirmed, for the forgetting; partial, so that the others cost it nothing.
         Index(
             "ix_subscription_unconfirmed",
@@ -53,15 +68,19 @@ class Subscription(Base):
             postgresql_where=text("active_at IS NULL"),
             sqlite_where=text("active_at IS NULL"),
         ),
+        {"postgresql_with": {"fillfactor": 70}},  # room for a moved cursor beside the row: no index is written
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int] = mapped_column(BigId)
+    timezone: Mapped[str] = mapped_column(String(64))
     series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
     scope: Mapped[int] = mapped_column(BigId)
     cadence: Mapped[str] = mapped_column(String(8))  # at-once | daily | weekly
     state: Mapped[str] = mapped_column(String(8), default="asked")
     cursor: Mapped[int] = mapped_column(BigId, default=0)
+    cursor_was: Mapped[int] = mapped_column(BigId, default=0)
+    moved_by: Mapped[int | None] = mapped_column(BigId)
     shields: Mapped[bool] = mapped_column(default=False)
     asked_at: Mapped[datetime]
     active_at: Mapped[datetime | None]

@@ -1,13 +1,28 @@
-"""Many rows in one statement, on both databases: a list of ids as one parameter, a slice of outcomes as one UPDATE."""
+"""Many rows in one statement, on both databases: a list as one parameter, a chunk of deliveries as one INSERT, a slice of
+outcomes as one UPDATE."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, any_, bindparam, case, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    any_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -25,6 +40,13 @@ _FOLD = text(
 )
 
 
+_DELIVER = text(
+    "INSERT INTO delivery (issue_id, publication_id, kind, priority, state, attempts, due_at, reply, created_at,"
+    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0, :now, :reply, :now, person, edition"
+    " FROM unnest(CAST(:people AS bigint[]), CAST(:editions AS bigint[])) AS n(person, edition)"
+).bindparams(bindparam("now", type_=UtcDateTime()))
+
+
 class Change(NamedTuple):
     """What a fold writes on one delivery; None leaves a time as it was. A lease stays on what is unknown;
     its try is counted already."""
@@ -37,11 +59,43 @@ class Change(NamedTuple):
     sent_at: datetime | None
 
 
-def among(session: Session, column: InstrumentedAttribute[Any], ids: Collection[int]) -> ColumnElement[bool]:
-    """`column IN ids`, one parameter however many there are: nothing is compiled anew, no driver's limit is met."""
+def among(
+    session: Session, column: InstrumentedAttribute[Any], values: Collection[int] | Collection[str]
+) -> ColumnElement[bool]:
+    """`column IN values`, one parameter however many there are: nothing is compiled anew, no driver's limit is met."""
     if session.get_bind().dialect.name == "sqlite":
-        return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
-    return column == any_(bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True))
+        return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+    return column == any_(cast(literal(array_of(values), String), ARRAY(column.type)))
+
+
+def deliver(
+    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, now: datetime
+) -> None:
+    """A digest's delivery in `state` for each (subscriber_id, edition_id). `issue` is (id, publication_id)."""
+    if not rows:
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        common = {
+            "issue_id": issue[0], "publication_id": issue[1], "kind": "digest", "priority": 1, "state": state,
+            "attempts": 0, "due_at": now, "reply": reply, "created_at": now,
+        }  # fmt: skip
+        each = [common | {"subscriber_id": person, "edition_id": edition} for person, edition in rows]
+        session.connection().execute(insert(Delivery), each)
+        return
+    people, editions = zip(*rows, strict=True)
+    session.execute(
+        _DELIVER,
+        {
+            "issue": issue[0], "publication": issue[1], "state": state, "reply": reply, "now": now,
+            "people": array_of(people), "editions": array_of(editions),
+        },
+    )  # fmt: skip
+
+
+def array_of(values: Iterable[int] | Iterable[str]) -> str:
+    """PostgreSQL's way to write an array of numbers or of words that need no quotes (hashes). psycopg writes arrays too,
+    value by value, ten times slower."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def write(session: Session, lease_id: int, changes: Sequence[Change]) -> None:

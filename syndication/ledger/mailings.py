@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syndication.ledger.base import Base, BigId
@@ -49,7 +49,10 @@ class Edition(Base):
     pins: `<language>:<notice id>:<revision id>,<revision id>…`."""
 
     __tablename__ = "edition"
-    __table_args__ = (UniqueConstraint("issue_id", "key_hash"),)
+    __table_args__ = (
+        UniqueConstraint("issue_id", "key_hash"),
+        UniqueConstraint("id", "issue_id"),  # what a delivery points at
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey("issue.id"))
@@ -72,12 +75,17 @@ class EditionEntry(Base):
 
 
 class Delivery(Base):
-    """One mail to one person. kind: digest (issue, edition) | transactional | notice (letter)."""
+    """One mail to one person. kind: digest (issue, edition) | transactional | notice (letter).
+
+    A million are made at a time, so each key and index is one that pays: the edition's key proves the issue too;
+    `publication_id` and `subscriber_id` have none (an eighth of a freeze went into looking people up whose subscriptions
+    it held already). An erased person's deliveries carry no `subscriber_id`; a number is never given again.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
-        UniqueConstraint("issue_id", "subscriber_id"),
-        Index("ix_delivery_subscriber", "subscriber_id"),
+        UniqueConstraint("subscriber_id", "issue_id"),
+        ForeignKeyConstraint(["edition_id", "issue_id"], ["edition.id", "edition.issue_id"]),
         Index("ix_delivery_edition", "edition_id", "subscriber_id"),
         Index("ix_delivery_issue_state", "issue_id", "state"),
         # The claim: transactional first, then by age. Partial, so that a million sent rows cost it nothing.
@@ -98,10 +106,10 @@ class Delivery(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
-    issue_id: Mapped[int | None] = mapped_column(ForeignKey("issue.id"))
-    edition_id: Mapped[int | None] = mapped_column(ForeignKey("edition.id"))
-    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id", ondelete="SET NULL"))
+    publication_id: Mapped[int] = mapped_column(BigId)
+    issue_id: Mapped[int | None] = mapped_column(BigId)
+    edition_id: Mapped[int | None] = mapped_column(BigId)
+    subscriber_id: Mapped[int | None] = mapped_column(BigId)
     kind: Mapped[str] = mapped_column(String(13), default="digest")
     priority: Mapped[int] = mapped_column(default=1)  # 0 transactional, 1 digest
     state: Mapped[str] = mapped_column(String(10), default="pending")

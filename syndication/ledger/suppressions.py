@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from syndication.ledger.bulk import among
 from syndication.ledger.tables import Fact, Suppression
 
 _PEPPER = "suppression pepper"
-_AT_A_TIME = 10_000  # parameters of one IN; SQLite takes 32,766
 
 
 def pepper(session: Session) -> bytes:
@@ -48,13 +48,6 @@ def reasons_among(session: Session, publication_id: int, address_keys: Collectio
         return {}
     key = pepper(session)
     by_hash = {address_hash(key, address): address for address in address_keys}
-    found: dict[str, str] = {}
-    for some in _slices(list(by_hash)):
-        query = select(Suppression.address_hash, Suppression.reason).where(mine, Suppression.address_hash.in_(some))
-        found.update({by_hash[hash_]: reason for hash_, reason in session.execute(query)})
-    return found
-
-
-def _slices(values: list[str]) -> Iterable[list[str]]:
-    for start in range(0, len(values), _AT_A_TIME):
-        yield values[start : start + _AT_A_TIME]
+    query = select(Suppression.address_hash, Suppression.reason)
+    rows = session.execute(query.where(mine, among(session, Suppression.address_hash, by_hash)))
+    return {by_hash[hash_]: reason for hash_, reason in rows}

@@ -88,7 +88,9 @@ class World:
     ) -> int:  # fmt: skip
         """A new person (or `who`) follows the series with id `scope`, or everything. The person's id."""
         with self.db.transaction() as session:
-            if who is None:
+            if who is not None:
+                zone = session.get_one(Subscriber, who).timezone
+            else:
                 name = f"{secrets.token_hex(6)}@example.org"
                 person = Subscriber(
                     publication_id=self.publication, address=name, address_key=name, domain="example.org", language=language,
@@ -100,7 +102,7 @@ class World:
             seq = session.get_one(Publication, self.publication).seq
             session.add(
                 Subscription(
-                    subscriber_id=who, series_id=scope or None, scope=scope, cadence=cadence, state="active",
+                    subscriber_id=who, timezone=zone, series_id=scope or None, scope=scope, cadence=cadence, state="active",
                     cursor=seq if cursor is None else cursor, shields=bool(scope), asked_at=clock.now(),
                     active_at=clock.now(),
                 )

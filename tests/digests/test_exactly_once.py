@@ -110,8 +110,8 @@ class ExactlyOnce(RuleBasedStateMachine):
             mine = wishes.get(series_id)
             if mine is None:
                 mine = Subscription(
-                    subscriber_id=who, series_id=series_id or None, scope=series_id, cadence=cadence, state="asked",
-                    cursor=0, shields=False, asked_at=self.now,
+                    subscriber_id=who, timezone=session.get_one(Subscriber, who).timezone, series_id=series_id or None,
+                    scope=series_id, cadence=cadence, state="asked", cursor=0, shields=False, asked_at=self.now,
                 )  # fmt: skip
                 session.add(mine)
             if mine.state == "active":

@@ -77,6 +77,7 @@ def new_issue(db: Database, people: int, *, body: str = BODY) -> int:
             session.add(
                 Subscription(
                     subscriber_id=number,
+                    timezone="Europe/Lisbon",
                     scope=0,
                     cadence="daily",
                     state="active",

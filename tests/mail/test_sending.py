@@ -269,8 +269,8 @@ def test_who_left_one_series_after_the_freeze_gets_the_rest_without_it(wiring: W
         session.execute(update(Edition).values(revisions=[1, text.id]))
         session.add(
             Subscription(
-                subscriber_id=1, series_id=floods.id, scope=floods.id, cadence="daily", state="ended", cursor=2,
-                shields=True, asked_at=now, active_at=now, ended_at=now,
+                subscriber_id=1, timezone="Europe/Lisbon", series_id=floods.id, scope=floods.id, cadence="daily",
+                state="ended", cursor=2, shields=True, asked_at=now, active_at=now, ended_at=now,
             )
         )  # fmt: skip
     through(wiring, relay)

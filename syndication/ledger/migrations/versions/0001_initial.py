@@ -180,9 +180,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("handle", name=op.f("uq_subscriber_handle")),
         sa.UniqueConstraint("publication_id", "address_key", name=op.f("uq_subscriber_publication_id_address_key")),
+        sa.UniqueConstraint("timezone", "id", name=op.f("uq_subscriber_timezone_id")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_subscriber_zone", "subscriber", ["timezone", "id"], unique=False)
     op.create_table(
         "suppression",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -250,6 +250,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_edition_issue_id")),
         sa.ForeignKeyConstraint(["notice_id"], ["notice.id"], name=op.f("fk_edition_notice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
+        sa.UniqueConstraint("id", "issue_id", name=op.f("uq_edition_id_issue_id")),
         sa.UniqueConstraint("issue_id", "key_hash", name=op.f("uq_edition_issue_id_key_hash")),
     )
     op.create_table(
@@ -352,11 +353,14 @@ def upgrade() -> None:
         "subscription",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column("series_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("scope", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("cadence", sa.String(length=8), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("cursor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cursor_was", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("moved_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("shields", sa.Boolean(), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("active_at", UtcDateTime(), nullable=True),
@@ -364,12 +368,24 @@ def upgrade() -> None:
         sa.Column("ended_reason", sa.String(length=40), nullable=False),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_subscription_series_id")),
         sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_subscription_subscriber_id"), ondelete="CASCADE"
+            ["timezone", "subscriber_id"],
+            ["subscriber.timezone", "subscriber.id"],
+            name=op.f("fk_subscription_timezone"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
         sa.UniqueConstraint("subscriber_id", "scope", name=op.f("uq_subscription_subscriber_id_scope")),
+        postgresql_with={"fillfactor": 70},
     )
-    op.create_index("ix_subscription_due", "subscription", ["cadence", "state", "subscriber_id"], unique=False)
+    op.create_index(
+        "ix_subscription_due",
+        "subscription",
+        ["cadence", "timezone", "subscriber_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'active'"),
+        sqlite_where=sa.text("state = 'active'"),
+    )
     op.create_index(
         "ix_subscription_unconfirmed",
         "subscription",
@@ -394,14 +410,11 @@ def upgrade() -> None:
         sa.Column("reply", sa.Text(), nullable=False),
         sa.Column("sent_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id")),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_delivery_issue_id")),
-        sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_delivery_publication_id")),
         sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id"), ondelete="SET NULL"
+            ["edition_id", "issue_id"], ["edition.id", "edition.issue_id"], name=op.f("fk_delivery_edition_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("issue_id", "subscriber_id", name=op.f("uq_delivery_issue_id_subscriber_id")),
+        sa.UniqueConstraint("subscriber_id", "issue_id", name=op.f("uq_delivery_subscriber_id_issue_id")),
     )
     op.create_index(
         "ix_delivery_claim",
@@ -421,7 +434,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("lease_id IS NOT NULL"),
         sqlite_where=sa.text("lease_id IS NOT NULL"),
     )
-    op.create_index("ix_delivery_subscriber", "delivery", ["subscriber_id"], unique=False)
     op.create_table(
         "draft",
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
