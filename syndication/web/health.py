@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -13,7 +14,10 @@ from starlette.routing import BaseRoute, Route
 from syndication import clock
 from syndication.ledger import schema
 from syndication.ledger.content import Entry, Feed, Publication
-from syndication.ledger.mailings import Issue
+from syndication.ledger.db import ledger_now
+from syndication.ledger.machines import Push
+from syndication.ledger.mailings import Delivery, Issue
+from syndication.ledger.operations import Seen
 from syndication.wiring import Wiring, running_service
 
 
@@ -71,6 +75,27 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
             owed.set(
                 session.scalar(select(func.count()).select_from(Feed).where(Feed.rendered_seq < Feed.wanted_seq)) or 0
             )
+            _at_work(session, registry)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def _at_work(session: Session, registry: CollectorRegistry) -> None:
+    """What operators watch: what waits, for how long, and who was seen. By index, however many deliveries there are."""
+    waiting = Gauge("syndication_deliveries_waiting", "Mail that is not settled", ["kind", "state"], registry=registry)
+    oldest = Gauge("syndication_oldest_due_seconds", "How long the oldest mail has been due", registry=registry)
+    pushes = Gauge("syndication_pushes_waiting", "Pushes that are not settled", registry=registry)
+    seen = Gauge("syndication_seen_seconds", "Since a process of this kind was seen", ["kind"], registry=registry)
+    now = ledger_now(session)
+    unsettled = text("delivery.state IN ('pending', 'deferred')")  # literal, for the partial index
+    for kind, state, count in session.execute(
+        select(Delivery.kind, Delivery.state, func.count()).where(unsettled).group_by(Delivery.kind, Delivery.state)
+    ):
+        waiting.labels(kind, state).set(count)
+    due = session.scalar(select(func.min(Delivery.due_at)).where(unsettled))
+    oldest.set(max(0.0, (now - due).total_seconds()) if due else 0)
+    open_ = text("push.state IN ('pending', 'sending')")
+    pushes.set(session.scalar(select(func.count()).select_from(Push).where(open_)) or 0)
+    for kind, at in session.execute(select(Seen.kind, func.max(Seen.at)).group_by(Seen.kind)):
+        seen.labels(kind).set((now - at).total_seconds())

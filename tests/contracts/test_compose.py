@@ -24,6 +24,7 @@ def test_the_shape_is_what_the_specification_allows() -> None:
     assert {key for key in COMPOSE if not key.startswith("x-")} <= {"name", "services", "volumes", "networks"}
     allowed = {
         "build", "image", "restart", "environment", "depends_on", "command", "ports", "healthcheck", "volumes", "profiles",
+        "hostname",
     }  # fmt: skip
     for name, service in COMPOSE["services"].items():
         assert set(service) <= allowed, name
