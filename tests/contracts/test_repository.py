@@ -73,3 +73,9 @@ def test_every_requirement_of_websub_names_a_test_that_is_there() -> None:
         file, _, test = named.rpartition("::")
         text = (ROOT / (file or "tests/push/test_hub.py")).read_text("utf-8")
         assert re.search(rf"^def {test}\(", text, re.MULTILINE), named
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by their bare names: the second of two would not be collected."""
+    names = [f.name for f in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
