@@ -269,9 +269,9 @@ def test_a_text_that_comes_in_at_the_last_moment_waits(
     one = new_entry("one")
     real = press._store
 
-    def late(session, plan, rendered):  # type: ignore[no-untyped-def]
+    def late(session, *rest):  # type: ignore[no-untyped-def]
         session.execute(update(Draft).values(source_hash="newer").execution_options(synchronize_session=False))
-        real(session, plan, rendered)
+        real(session, *rest)
 
     monkeypatch.setattr(press, "_store", late)
     publishing.publish(db, BASE, [one])

@@ -30,7 +30,7 @@ def machine() -> Iterator[Machine]:
 def settings(tmp_path: Path, db: Database) -> Settings:
     return Settings(
         data_dir=tmp_path, database_url=db.url, feed_check_seconds=1e-9, push_to_loopback=True, push_threads=16,
-        push_timeout_seconds=0.6,
+        push_timeout_seconds=2.5,
     )  # fmt: skip
 
 
