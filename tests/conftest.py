@@ -6,6 +6,7 @@ on SQLite. A database is a copy of a migrated template: what the tests see is wh
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine, make_url, text
 
@@ -27,6 +29,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "db_kind" in metafunc.fixturenames:
         alone = metafunc.definition.get_closest_marker("sqlite_only") is not None
         metafunc.parametrize("db_kind", ["sqlite"] if alone else ["sqlite", "postgresql"])
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command or a service in a test's own process sets up the logs of the whole process; the next test has its own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    ours = {name: logging.getLogger(name).level for name in ("syndication", "tasks")}
+    before = structlog.get_config()
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    for name, was in ours.items():
+        logging.getLogger(name).setLevel(was)
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
