@@ -39,18 +39,23 @@ def sending(place: Path, database: str, broker: str, relay: FaultRelay) -> Itera
 
 
 def at_messages(relay: FaultRelay, acts: dict[int, Callable[[], object]]) -> threading.Event:
-    """Each act when so many messages have come, in the relay's own thread; the event says that all were done."""
+    """Each act when so many messages have come, in the relay's own thread; the event says that all were done.
+
+    One after another, whatever they take: the relay goes on by its other connections, and a server is started again only
+    when it has stopped.
+    """
     done = threading.Event()
     waiting = dict(acts)
     lock = threading.Lock()
 
     def after(count: int) -> None:
+        if not any(at <= count for at in list(waiting)):
+            return
         with lock:
-            ready = [waiting.pop(at) for at in sorted(waiting) if at <= count]
-        for act in ready:
-            act()
-        if ready and not waiting:
-            done.set()
+            for at in sorted(at for at in list(waiting) if at <= count):
+                waiting.pop(at)()
+            if not waiting:
+                done.set()
 
     relay.seen.after_message = after
     return done
