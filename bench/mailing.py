@@ -98,8 +98,9 @@ def _people(db: Database, people: int, now: datetime) -> None:
         f"INSERT INTO subscriber (id, publication_id, address, address_key, domain, name, language, timezone, handle, demo,"
         f" created_at) {numbers} SELECT n, 1, {address}, {address}, 'd' || (n % 50) || '.example', {name}, 'en', 'UTC',"
         f" {handle}, {no}, {stamp} FROM {source}",
-        f"INSERT INTO subscription (subscriber_id, scope, cadence, state, cursor, shields, asked_at, active_at, ended_reason)"
-        f" {numbers} SELECT n, 0, 'daily', 'active', {ENTRIES}, {no}, {stamp}, {stamp}, '' FROM {source}",
+        f"INSERT INTO subscription (subscriber_id, timezone, scope, cadence, state, cursor, cursor_was, shields, asked_at,"
+        f" active_at, ended_reason) {numbers} SELECT n, 'UTC', 0, 'daily', 'active', {ENTRIES}, 0, {no}, {stamp},"
+        f" {stamp}, '' FROM {source}",
         f"INSERT INTO delivery (publication_id, issue_id, edition_id, subscriber_id, kind, priority, state, attempts, due_at,"
         f" reply, created_at) {numbers} SELECT 1, 1, 1 + n % {ENTRIES}, n, 'digest', 1, 'pending', 0, {stamp}, '', {stamp}"
         f" FROM {source}",

@@ -47,14 +47,11 @@ def anyone_behind(session: Session, cut: Cut) -> bool:
 
 def chunk_ends(session: Session, cut: Cut, after: int, size: int) -> list[int]:
     """The last subscriber id of each chunk of at most `size` subscribers with something to move, beyond `after`."""
-    people = select(Subscription.subscriber_id).where(*behind(cut, after)).distinct().subquery()
-    numbered = select(
-        people.c.subscriber_id.label("id"),
-        func.row_number().over(order_by=people.c.subscriber_id).label("n"),
-        func.count().over().label("total"),
-    ).subquery()
-    last = or_(numbered.c.n % size == 0, numbered.c.n == numbered.c.total)
-    return list(session.scalars(select(numbered.c.id).where(last).order_by(numbered.c.id)))
+    people = select(Subscription.subscriber_id.label("id")).where(*behind(cut, after)).distinct().subquery()
+    numbered = select(people.c.id, func.row_number().over(order_by=people.c.id).label("n")).subquery()
+    ends = list(session.scalars(select(numbered.c.id).where(numbered.c.n % size == 0).order_by(numbered.c.id)))
+    last = session.scalar(select(func.max(Subscription.subscriber_id)).where(*behind(cut, ends[-1] if ends else after)))
+    return [*ends, last] if last is not None else ends
 
 
 def behind(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnElement[bool]]:
