@@ -28,7 +28,8 @@ COMMANDS: dict[str, list[str]] = {
 
 
 class Service:
-    """`start` and `kill` processes by their name in the compose file; `cli` types a command. Ends all on leaving."""
+    """`start` and `kill` processes by their name in the compose file (`beat.2` is another beat); `cli` types a command.
+    Ends all on leaving."""
 
     def __init__(self, place: Path, *, database: str, broker: str, mail: str, **settings: object) -> None:
         self.place = place
@@ -53,7 +54,7 @@ class Service:
 
     def start(self, *names: str) -> None:
         for name in names:
-            command = list(COMMANDS[name])
+            command = list(COMMANDS[name.partition(".")[0]])
             if "--port" in command:
                 command[command.index("--host") + 1], command[command.index("--port") + 1] = "127.0.0.1", str(self.port)
             command[0] = str(Path(sys.executable).parent / command[0])

@@ -42,6 +42,13 @@ def at_work(session: Session, queue: str) -> bool:
     return last is not None and last > ledger_now(session) - SEEN_WITHIN
 
 
+def alive_here(session: Session, kind: str) -> bool:
+    """Whether a process of this kind was alive on this host within the last minute."""
+    here = Seen.process.startswith(f"{kind}@{socket.gethostname()}:", autoescape=True)
+    last = session.scalar(select(func.max(Seen.at)).where(here))
+    return last is not None and last > ledger_now(session) - SEEN_WITHIN
+
+
 def leave(session: Session, kind: str) -> None:
     """This process ends as it should."""
     session.execute(delete(Seen).where(Seen.process == name_of_this_process(kind)))

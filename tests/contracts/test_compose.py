@@ -70,3 +70,14 @@ def test_each_command_is_one_that_runs_here(name: str, tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin", "SYNDICATION_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_each_process_is_asked_whether_it_is_well() -> None:
+    for name, service in OURS.items():
+        test = service.get("healthcheck", {}).get("test", [])
+        if name == "migrate":
+            assert not test
+        elif name == "web":
+            assert "/healthz" in test[-1]
+        else:
+            assert test == ["CMD", "syndicate", "doctor", "--here", "beat" if name == "beat" else "worker"]

@@ -172,3 +172,18 @@ def test_the_command_says_it_in_lines_and_in_json(tmp_path: Path) -> None:
     misread = doctor("--json", SYNDICATION_PORT="many")
     assert misread.returncode == 1
     assert "SYNDICATION_PORT" in json.loads(misread.stdout)[0]["what"]
+
+
+@pytest.mark.parametrize("kind", ["worker", "beat"])
+def test_a_health_check_asks_for_this_host_s_own(db: Database, kind: str) -> None:
+    with db.transaction() as session:
+        assert not presence.alive_here(session, kind)
+        session.merge(Seen(process=f"{kind}@another-host:1", kind=kind, at=ledger_now(session)))
+        session.flush()
+        assert not presence.alive_here(session, kind)
+        presence.note(session, kind)
+        session.flush()
+        assert presence.alive_here(session, kind)
+        assert not presence.alive_here(session, "worker" if kind == "beat" else "beat")
+    with clock.shifted(timedelta(minutes=2)), db.reading() as session:
+        assert not presence.alive_here(session, kind)
