@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication.audience.leaving import suppression
+from syndication.ledger import past
 from syndication.ledger.tables import Consent, Delivery, Series, Subscriber, Subscription
 
 
@@ -44,10 +45,11 @@ def record_of(session: Session, person: Subscriber) -> dict[str, Any]:
 
 def whole_record(session: Session, person: Subscriber) -> dict[str, Any]:
     """`record_of` and the mail that went, or was to go, to the person: what they may take with them (GDPR, article 20)."""
-    mails = session.scalars(select(Delivery).where(Delivery.subscriber_id == person.id).order_by(Delivery.id))
+    rows = session.scalars(select(Delivery).where(Delivery.subscriber_id == person.id))
+    mails = [*rows, *(found.as_delivery() for found in past.of_person(session, person.id))]
     return record_of(session, person) | {
         "mail": [
             {"id": d.id, "kind": d.kind, "state": d.state, "created_at": d.created_at, "sent_at": d.sent_at}
-            for d in mails
+            for d in sorted(mails, key=lambda d: d.id)
         ],
     }

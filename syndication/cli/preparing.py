@@ -13,6 +13,7 @@ from syndication.cli.output import progress, say
 from syndication.cli.publishing import publish_through_workers, workers_seen
 from syndication.embedded.demo import make_demo_people
 from syndication.errors import SyndicationError
+from syndication.ledger.bulk import among
 from syndication.ledger.content import Entry, Publication
 from syndication.publishing import rerender_all
 from syndication.wiring import Wiring
@@ -46,7 +47,7 @@ def _import(wiring: Wiring, tree: Path) -> list[int]:
 
 def _publish(wiring: Wiring, ids: Sequence[int], look: Callable[[], None]) -> None:
     with wiring.db.reading() as session:
-        drafts = list(session.scalars(select(Entry.id).where(Entry.id.in_(ids), Entry.state == "draft")))
+        drafts = list(session.scalars(select(Entry.id).where(among(session, Entry.id, ids), Entry.state == "draft")))
     if not drafts:
         return
     deadline = time.monotonic() + WORKER_SECONDS

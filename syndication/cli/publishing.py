@@ -20,6 +20,7 @@ from syndication import clock
 from syndication.cli.output import AsJson, emit, moment, progress, say, state
 from syndication.errors import BadInput
 from syndication.ledger import attempts, presence
+from syndication.ledger.bulk import among
 from syndication.ledger.content import Draft, Entry, Revision, Series
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import entry_named, the_publication
@@ -65,7 +66,7 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
         with wiring.db.transaction() as session:
             drafts = list(
                 session.scalars(
-                    select(Entry).where(Entry.id.in_(ids), Entry.state.in_(("draft", "scheduled")))
+                    select(Entry).where(among(session, Entry.id, ids), Entry.state.in_(("draft", "scheduled")))
                 ).unique()
             )
             at = ledger_now(session)  # one time for all: they go out in one act
@@ -192,7 +193,7 @@ def _rows(session: Session, ids: Sequence[int], zone: ZoneInfo | None) -> dict[i
         .join(Series, Series.id == Entry.series_id)
         .join(Revision, Revision.id == Entry.revision_id, isouter=True)
         .join(Draft, Draft.entry_id == Entry.id, isouter=True)
-        .where(Entry.id.in_(ids))
+        .where(among(session, Entry.id, ids))
     )
     rows = {
         row.id: {
@@ -210,7 +211,9 @@ def _rows(session: Session, ids: Sequence[int], zone: ZoneInfo | None) -> dict[i
         for row in found
     }
     untitled = [i for i, row in rows.items() if row["title"] is None]
-    for entry_id, content in session.execute(select(Draft.entry_id, Draft.content).where(Draft.entry_id.in_(untitled))):
+    for entry_id, content in session.execute(
+        select(Draft.entry_id, Draft.content).where(among(session, Draft.entry_id, untitled))
+    ):
         rows[entry_id]["title"] = content.get("title", "")
     return rows
 
@@ -229,7 +232,9 @@ def _wait(db: Database, ids: Sequence[int], progress: Any) -> None:
     deadline = clock.monotonic() + WAIT_SECONDS
     while clock.monotonic() < deadline:
         with db.reading() as session:
-            waiting = session.scalars(select(Entry.id).where(Entry.id.in_(ids), Entry.state == "scheduled")).all()
+            waiting = session.scalars(
+                select(Entry.id).where(among(session, Entry.id, ids), Entry.state == "scheduled")
+            ).all()
             tried = attempts.unfinished(session, [attempts.named("publish", entry_id) for entry_id in waiting])
         refused = sum(bool(attempt.reason) for attempt in tried.values())
         done = len(ids) - len(waiting) + refused
@@ -243,8 +248,11 @@ def _wait(db: Database, ids: Sequence[int], progress: Any) -> None:
 def _left(db: Database, ids: Sequence[int]) -> list[int]:
     """Those that are not published as they were imported: published ones with a waiting draft too."""
     with db.reading() as session:
-        waiting = set(session.scalars(select(Draft.entry_id).where(Draft.entry_id.in_(ids))))
-        states = {row.id: row.state for row in session.execute(select(Entry.id, Entry.state).where(Entry.id.in_(ids)))}
+        waiting = set(session.scalars(select(Draft.entry_id).where(among(session, Draft.entry_id, ids))))
+        states = {
+            row.id: row.state
+            for row in session.execute(select(Entry.id, Entry.state).where(among(session, Entry.id, ids)))
+        }
     return [i for i in ids if i in waiting or states[i] != "published"]
 
 
@@ -253,7 +261,7 @@ def _unschedule(db: Database, ids: Sequence[int]) -> None:
 
     with db.transaction() as session:
         due = select(Entry).where(
-            Entry.id.in_(ids), Entry.state == "scheduled", Entry.scheduled_at <= ledger_now(session)
+            among(session, Entry.id, ids), Entry.state == "scheduled", Entry.scheduled_at <= ledger_now(session)
         )
         for entry in session.scalars(due).unique():
             publishing.unschedule(session, entry)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from difflib import get_close_matches
+from email import policy
+from email.errors import HeaderParseError, ObsoleteHeaderDefect
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,7 +19,6 @@ from syndication.intake.decode import without_controls
 
 PUBLICATION = "publication.toml"
 SERIES = "series.toml"
-_ADDRESS = r"^(?:[^\r\n\x00]*[^\s@<>]+@[^\s@<>]+>?)?$"
 RESERVED = frozenset({"all"})  # the feed of everything, and the wish for it
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 
@@ -74,10 +75,26 @@ class Imprint(_File):
 
 
 class MailPart(_File):
-    sender: str = Field("", alias="from", pattern=_ADDRESS)
-    reply_to: str = Field("", pattern=_ADDRESS)
+    sender: str = Field("", alias="from")
+    reply_to: str = ""
     daily_at: str = Field("07:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     weekly_on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+
+    @field_validator("sender", "reply_to")
+    @classmethod
+    def _mailbox(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            header = policy.default.header_factory("from", value)
+            wrong = any(not isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
+        except (ValueError, IndexError, HeaderParseError):  # line breaks, and what the parser trips over
+            wrong = True
+        if wrong or len(header.addresses) != 1 or header.groups[0].display_name or not header.addresses[0].domain:
+            raise ValueError(
+                'write one mailbox, like "Tideway <series@tideway.example>"; a name with a comma stands in quotation marks'
+            )
+        return value
 
 
 class DisclaimerPart(_File):

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, String, cast, delete, exists, literal, sel
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from syndication.ledger.bulk import among
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.operations import Attempt
 
@@ -41,7 +42,7 @@ def begin(session: Session, works: Sequence[str]) -> dict[str, int]:
     if not works:
         return {}
     now = ledger_now(session)
-    rows = {row.work: row for row in session.scalars(select(Attempt).where(Attempt.work.in_(works)))}
+    rows = {row.work: row for row in session.scalars(select(Attempt).where(among(session, Attempt.work, works)))}
     ready = {work: rows[work].tries + 1 if work in rows else 1 for work in works}
     ready = {work: tries for work, tries in ready.items() if work not in rows or rows[work].due_at <= now}
     if ready:
@@ -93,13 +94,14 @@ def failed(session: Session, work: str, reason: str) -> None:
 def finished(session: Session, works: Iterable[str]) -> None:
     """Done, or no longer wanted: forgotten."""
     session.execute(
-        delete(Attempt).where(Attempt.work.in_(list(works))), execution_options={"synchronize_session": False}
+        delete(Attempt).where(among(session, Attempt.work, list(works))),
+        execution_options={"synchronize_session": False},
     )
 
 
 def unfinished(session: Session, works: Sequence[str]) -> dict[str, Held]:
     """Of `works` those that were begun and not finished: under way just now, failed, or their worker died."""
-    query = select(Attempt).where(Attempt.work.in_(works))
+    query = select(Attempt).where(among(session, Attempt.work, works))
     return {row.work: Held(row.work, row.tries, row.due_at, row.reason) for row in session.scalars(query)}
 
 

@@ -181,6 +181,16 @@ def got(session: Session, entry_ids: Sequence[int], first: int, last: int) -> It
                     yield entry, Found(delivery, editions[delivery.edition_id], bundle.issue_id)
 
 
+def of_person(session: Session, subscriber_id: int) -> Iterator[Found]:
+    """A person's bundled deliveries, by id; one look into each issue that may have gone to them."""
+    theirs = Bundle.first_subscriber <= subscriber_id, Bundle.last_subscriber >= subscriber_id
+    for bundle in session.scalars(select(Bundle).where(*theirs).order_by(Bundle.first_delivery)):
+        deliveries, editions = unpack(bundle.data)
+        for delivery in deliveries:
+            if delivery.subscriber_id == subscriber_id:
+                yield Found(delivery, editions[delivery.edition_id], bundle.issue_id)
+
+
 def of_issue(session: Session, issue_id: int) -> Iterator[Found]:
     """The issue's bundled deliveries, the newest first."""
     for bundle in session.scalars(

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from syndication import clock
 from syndication.audience.leaving import erase
+from syndication.audience.records import whole_record
 from syndication.digests import bundling, issues
 from syndication.digests.why import why
 from syndication.ledger import cursors, past
@@ -97,6 +98,12 @@ def told(world: World, people: list[int], entries: list[int]) -> list[tuple[str,
         ]
 
 
+def taken_along(world: World, people: list[int]) -> list[object]:
+    """What each may take along: the mail of their record."""
+    with world.db.reading() as session:
+        return [whole_record(session, session.get_one(Subscriber, who))["mail"] for who in people]
+
+
 def counted(world: World, issue: int) -> dict[str, int]:
     with world.db.reading() as session:
         found = issues.counts(session, issue)
@@ -107,6 +114,8 @@ def counted(world: World, issue: int) -> dict[str, int]:
 def test_a_finished_issue_is_bundled_and_every_answer_stays(world: World) -> None:
     issue, people, entries = an_issue(world)
     before, numbers = told(world, people, entries), counted(world, issue)
+    along = taken_along(world, people)
+    assert all(along)
     with world.db.reading() as session:
         listed = deliveries.listing(session, Chosen(issue=issue))
         explained = {row["id"]: deliveries.explain(session, row["id"]) for row in listed}
@@ -120,6 +129,7 @@ def test_a_finished_issue_is_bundled_and_every_answer_stays(world: World) -> Non
         assert session.scalar(select(func.count()).select_from(Edition)) == 1  # of those who did not get it
     assert counted(world, issue) == numbers
     assert told(world, people, entries) == before
+    assert taken_along(world, people) == along
     with world.db.reading() as session:
         again = deliveries.listing(session, Chosen(issue=issue))
         assert sorted(again, key=lambda row: row["id"]) == sorted(listed, key=lambda row: row["id"])

@@ -102,8 +102,28 @@ def test_a_failure_names_its_line(db: Database, tree: Path) -> None:
         file.write_text(good.replace(*change))
         failures = take(db, tree).failures
         assert [f.line for f in failures if f.source.startswith("publication.toml")] == ([line] if line else [])
-    file.write_text(good + '[mail]\nfrom = "nobody"\n')
-    assert take(db, tree).failures[0].line == 7
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["nobody", "Tide <a@b.example> extra", "Tide, Inc. <a@b.example>", "a@b.example, c@b.example", "Tide <a@b", "a@@b.example",
+     "x: a@b.example;", "ü@b.example", "a@b.example\\r\\nBcc: c@b.example"],
+)  # fmt: skip
+def test_a_sender_that_is_not_one_mailbox_is_refused(db: Database, tree: Path, sender: str) -> None:
+    file = tree / "publication.toml"
+    file.write_text(file.read_text() + f'[mail]\nfrom = "{sender}"\n')
+    (failure,) = take(db, tree).failures
+    assert failure.line == 7
+    assert "one mailbox" in failure.reason
+
+
+@pytest.mark.parametrize(
+    "sender", ["a@b.example", '\\"Tide, Inc.\\" <a@b.example>', "St. John’s & Söhne <a@bücher.example>"]
+)
+def test_a_sender_that_is_one_is_taken(db: Database, tree: Path, sender: str) -> None:
+    file = tree / "publication.toml"
+    file.write_text(file.read_text() + f'[mail]\nfrom = "{sender}"\n')
+    assert not take(db, tree).failures
 
 
 @pytest.mark.parametrize("name", ["all", "Boats and Tides", "scope-1", "été"])

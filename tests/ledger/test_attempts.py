@@ -67,3 +67,14 @@ def test_a_query_leaves_out_what_waits(db: Database) -> None:
         tried(db, attempts.named("series", 1))
     with db.reading() as session:
         assert list(session.scalars(select(Series.slug).where(~attempts.waits(session, "series", Series.id)))) == ["b"]
+
+
+def test_more_works_than_a_statement_has_parameters(db: Database) -> None:
+    works = [attempts.named("publish", number) for number in range(70_000)]
+    with db.transaction() as session:
+        attempts.begin(session, works[:2])
+    with db.reading() as session:
+        assert set(attempts.unfinished(session, works)) == set(works[:2])
+    with db.transaction() as session:
+        attempts.finished(session, works)
+        assert attempts.unfinished(session, works) == {}
