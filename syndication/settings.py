@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the web server binds.")
     port: int = Field(8000, ge=1, le=65535, description="Port the web server binds.")
     web_workers: int = Field(1, ge=1, description="Web processes.")
-    worker_processes: int = Field(2, ge=1, description="Processes of the worker that `syndicate up` starts.")
+    worker_processes: int = Field(2, ge=1, description="Processes of each worker that `syndicate up` starts.")
     secret_keys: str = Field(
         "", description="Comma list; the first signs, all verify. Empty: made once and kept in the data directory."
     )

@@ -12,7 +12,7 @@ import typer
 
 # name → (module, attribute, one line for --help). `app` is a group of commands, anything else one command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("up", "up", "Run everything here: broker, web, worker and beat, until interrupted."),
+    "up": ("up", "up", "Run everything here: broker, web, workers and beat, until interrupted."),
     "init": ("init", "init", "Make the data directory and bring the ledger's schema up to date."),
     "import": ("importing", "import_", "Read documents and trees into drafts."),
     "publish": (

@@ -1,6 +1,6 @@
 """`syndicate up`: the whole service on this machine, until interrupted.
 
-Broker, web, worker and beat are processes of their own, watched and started again; the sample series is imported here and
+Broker, web, workers and beat are processes of their own, watched and started again; the sample series is imported here and
 published by the workers. `/readyz` says ready when all of it can be fetched. SIGINT, SIGTERM or SIGHUP end it at any moment,
 also while it starts.
 """
@@ -41,7 +41,7 @@ def up(
         str, typer.Option(help="A publication's tree to import and publish at the start; empty: none.")
     ] = "",
 ) -> None:
-    """Run everything here until interrupted: broker, web, worker and beat.
+    """Run everything here until interrupted: broker, web, workers and beat.
 
     The address, the port and the data directory are settings: SYNDICATION_HOST, SYNDICATION_PORT, SYNDICATION_DATA_DIR.
     The same directory again goes on where it was. A document of the tree that cannot be imported is told and left out.
@@ -180,12 +180,26 @@ def _commands(here: Settings) -> list[tuple[str, list[str]]]:
         "--workers", str(here.web_workers), "--no-ws", "--respawn-failed-workers", "--log-level", "warning",
         "syndication.web.app:application",
     ]  # fmt: skip
-    worker = [
-        *celery, "worker", "--concurrency", str(here.worker_processes), "--without-gossip", "--without-mingle",
-        "--loglevel", "warning",
-    ]  # fmt: skip
     beat = [*celery, "beat", "-S", "tasks.schedule:Scheduler", "--pidfile=", "--loglevel", "warning"]
-    return [("web", web), ("worker", worker), ("beat", beat)]
+    workers = [
+        (name, [
+            *celery, "worker", "-n", f"{name}@%h", "-Q", queues, *pool, "--without-gossip", "--without-mingle",
+            "--loglevel", "warning",
+        ])
+        for name, queues, pool in _workers(here)
+    ]  # fmt: skip
+    return [("web", web), *workers, ("beat", beat)]
+
+
+def _workers(here: Settings) -> list[tuple[str, str, list[str]]]:
+    """(name, queues, pool). Mail and pushes wait for others' servers and a freeze takes its time: so each has a worker that
+    cannot hold up the rest, and a confirmation finds one that does nothing else (in one process, for its memory's sake)."""
+    several = ["--concurrency", str(here.worker_processes)]
+    return [
+        ("worker", "publish,digests,maintenance", several),
+        ("mail-worker", "mail,push", several),
+        ("transactional-worker", "transactional", ["--pool", "solo"]),
+    ]
 
 
 def _child(wiring: Wiring, name: str, command: Sequence[str]) -> Child:

@@ -93,10 +93,10 @@ class Service:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, word: str) -> psutil.Process | None:
-        """The process directly below with this word in its command."""
+        """The process directly below with this word in its command; a worker is `worker@`."""
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
-                if any(word in part for part in child.cmdline()):
+                if any(part.startswith(word) or f"/{word}" in part for part in child.cmdline()):
                     return child
         return None
 

@@ -11,10 +11,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
-from syndication.cli.up import _ENDING, _Interrupt
+from syndication.cli.up import _ENDING, _commands, _Interrupt
+from syndication.digests.control import counts
 from syndication.feeds.disclaimers import STANDARD, count_html, render_notice
+from syndication.hints import QUEUES
+from syndication.ledger import schema
+from syndication.ledger.db import Database
+from syndication.settings import Settings
 from tests.embedded.service import Service, new_tree, until
+from tests.faults.fault_relay import fault_relay
+from tests.mail.mail_world import new_issue
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -38,12 +46,13 @@ def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
         assert "works in this data directory already" in again.stderr
         assert [e["state"] for e in json.loads(service.run("entries", "--json").stdout)] == ["published"]
 
-        victims = [service.child("worker"), service.child("valkey-server")]
+        words = ("worker@", "mail-worker@", "transactional-worker@", "valkey-server")
+        victims = [service.child(word) for word in words]
         for victim in victims:
             assert victim is not None
             for one in (victim, *victim.children(recursive=True)):
                 one.kill()
-        until(lambda: all(service.child(w) not in (None, *victims) for w in ("worker", "valkey-server")))
+        until(lambda: all(service.child(word) not in (None, *victims) for word in words))
         (tree / "boats/next.md").write_text("---\ntitle: The next boat\n---\nIt is late too.")
         for arguments in (["import", str(tree)], ["publish", "next"]):
             assert service.run(*arguments).returncode == 0
@@ -53,6 +62,35 @@ def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
         assert service.interrupt() == []
         assert re.findall(r"https?://\S+", service.said()) == [f"{service.base}/workbench"]
         assert not (data / "service.json").exists()
+
+
+def test_each_queue_has_one_worker_and_confirmations_one_of_their_own() -> None:
+    heard = [part[part.index("-Q") + 1].split(",") for _, part in _commands(Settings()) if "-Q" in part]
+    assert sorted(queue for queues in heard for queue in queues) == sorted(set(QUEUES.values()))
+    assert ["transactional"] in heard
+    assert len({part[part.index("-n") + 1] for _, part in _commands(Settings()) if "-n" in part}) == len(heard)
+
+
+def test_a_confirmation_overtakes_an_issue_that_a_slow_relay_takes(tmp_path: Path) -> None:
+    """Thousands wait, both processes of the mail worker are at it, and somebody subscribes."""
+    data, people = tmp_path / "var", 3_000
+    data.mkdir()
+    db = Database(f"sqlite:///{data / 'ledger.sqlite3'}")
+    schema.upgrade(db)
+    new_issue(db, people)
+    with fault_relay(("PIPELINING",)) as relay:
+        relay.seen.delay = lambda: time.sleep(0.1)
+        with Service(data, SYNDICATION_MAIL_URL=relay.url, SYNDICATION_SMTP_CONNECTIONS="2") as service:
+            until(service.ready)
+            until(lambda: relay.seen.messages > 100)
+            form = {"email": "new@reader.example", "series": "all", "cadence": "daily", "timezone": "Europe/Lisbon"}
+            assert requests.post(f"{service.base}/subscribe", data=form, timeout=10).status_code == 200
+            asked = relay.seen.messages
+            until(lambda: "new@reader.example" in relay.seen.recipients.values())
+            assert relay.seen.messages - asked < people / 3, "it waited for its turn"
+            with db.reading() as session:
+                assert counts(session, 1)["pending"] > 0
+    db.close()
 
 
 def test_killed_outright_and_started_elsewhere(tmp_path: Path) -> None:
