@@ -28,6 +28,7 @@ from syndication.logs import without_secrets
 from syndication.mail.probing import probe
 from syndication.mail.records import standing, wanted
 from syndication.mail.relays import relay_of
+from syndication.mail.trouble import standing as standing_trouble
 from syndication.settings import LOOPBACK_HOSTS, PREFIX, unknown_names
 from syndication.wiring import Wiring
 
@@ -55,7 +56,7 @@ def examine(wiring: Wiring) -> list[Finding]:
     if ledger.level == "good":
         with wiring.db.reading() as session:
             found += [_clock(session, wiring), *_at_work(session), *map(_held, attempts.held(session))]
-            found += [*_publication(session, wiring), *_deliveries(session)]
+            found += [*_publication(session, wiring), *_deliveries(session), *_blocked(session)]
     found += [_broker(wiring), _mail(wiring)]
     return [*found, *_mail_records(wiring)] if ledger.level == "good" else found
 
@@ -206,6 +207,20 @@ def _deliveries(session: Session) -> list[Finding]:
         Finding("note", "deliveries", f"{unknown} are unknown: the relay's answer was lost in a crash.",
                 "See `syndicate deliveries list --state unknown`; `syndicate deliveries retry` sends them again.")
     ]  # fmt: skip
+
+
+def _blocked(session: Session) -> list[Finding]:
+    blocked = standing_trouble(session)
+    if blocked is None:
+        return []
+    return [
+        Finding(
+            "wrong",
+            "relay",
+            f"no mail goes out since {blocked.since:%Y-%m-%d %H:%M} UTC: {blocked.what}.",
+            blocked.advice,
+        )
+    ]
 
 
 def _broker(wiring: Wiring) -> Finding:

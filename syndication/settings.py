@@ -77,7 +77,8 @@ class Settings(BaseSettings):
         730.0, ge=1, description="How long `why` knows who got what; then an issue is its numbers alone."
     )
     retry_ladder_minutes: str = Field(
-        "5,30,120,360,720,1440,2880", description="Minutes between tries of a deferred delivery; used up: failed."
+        "5,30,120,360,720,1440,2880",
+        description="Minutes between tries of a deferred delivery, each up to a fifth longer; used up: failed.",
     )
     mail_max_html_bytes: int = Field(95_000, ge=5_000, description="Largest HTML part of a mail, decoded, in bytes.")
     smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")

@@ -20,10 +20,12 @@ from syndication.audience.following import Held, add_ended, end, held, is_active
 from syndication.audience.handles import handle_hash
 from syndication.audience.wishes import EVERYTHING, Evidence
 from syndication.digests.control import settle
+from syndication.errors import Conflict, NotFound
 from syndication.ledger.suppressions import address_hash, pepper
 from syndication.ledger.tables import Delivery, FormerHandle, Letter, Subscriber, Suppression
 
 OF_THEIR_OWN: Final = frozenset({"left", "erased"})  # who went by themselves may come back by confirming anew
+LIFTABLE: Final = frozenset({"bounced", "manual"})  # by the publisher
 
 
 def leave(
@@ -81,9 +83,12 @@ def erase(session: Session, person: Subscriber, evidence: Evidence | None = None
         .where(*_this(session, person.publication_id, person.address_key), Suppression.reason == "left")
         .values(reason="erased")
     )
+    # The relay's words often repeat the address.
+    session.execute(
+        update(Suppression).where(*_this(session, person.publication_id, person.address_key)).values(reply="")
+    )
     mine = select(Delivery.id).where(Delivery.subscriber_id == person.id)
     session.execute(delete(Letter).where(Letter.delivery_id.in_(mine)))
-    # The relay's words often repeat the address.
     session.execute(update(Delivery).where(Delivery.subscriber_id == person.id).values(reply="", subscriber_id=None))
     session.merge(
         FormerHandle(
@@ -112,13 +117,17 @@ def barred(session: Session, publication_id: int, address_key: str) -> bool:
     return found is not None and found.reason not in OF_THEIR_OWN
 
 
-def suppress(session: Session, publication_id: int, address_key: str, reason: str) -> bool:
-    """Keeps that an address gets no mail; whether that is news. A reason that bars outweighs that they left."""
+def suppress(session: Session, publication_id: int, address_key: str, reason: str, reply: str = "") -> bool:
+    """Keeps that an address gets no mail; whether that is news. A reason that bars outweighs that they left.
+
+    `reply`: the words that said so, where a relay did.
+    """
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     insert = dialect.insert(Suppression).values(
         publication_id=publication_id,
         address_hash=address_hash(pepper(session), address_key),
         reason=reason,
+        reply=reply,
         at=clock.now(),
     )
     made = session.scalar(insert.on_conflict_do_nothing().returning(Suppression.id))
@@ -126,7 +135,7 @@ def suppress(session: Session, publication_id: int, address_key: str, reason: st
         session.execute(
             update(Suppression)
             .where(*_this(session, publication_id, address_key), Suppression.reason.in_(OF_THEIR_OWN))
-            .values(reason=reason, at=clock.now())
+            .values(reason=reason, reply=reply, at=clock.now())
         )
     return made is not None
 
@@ -140,6 +149,24 @@ def lift(session: Session, person: Subscriber) -> None:
         .where(FormerHandle.address_hash == address_hash(pepper(session), person.address_key))
         .values(subscriber_id=person.id)
     )
+
+
+def allow_again(session: Session, publication_id: int, address: str) -> str:
+    """The publisher lifts a suppression that a relay's answer or the publisher made; its reason.
+
+    Raises NotFound where there is none, Conflict where its owner decided so: who left comes back by confirming anew.
+    """
+    found = suppression(session, publication_id, key_of(address))
+    if found is None:
+        raise NotFound(f"{address} is not suppressed;", remedy="`syndicate subscribers show` tells what it follows.")
+    if found.reason not in LIFTABLE:
+        raise Conflict(
+            f"the owner of {address} decided so ({found.reason});",
+            remedy="they come back by subscribing and confirming anew.",
+        )
+    session.delete(found)
+    session.flush()
+    return found.reason
 
 
 def stop_deliveries(session: Session, subscriber_id: int, reply: str) -> None:

@@ -30,6 +30,7 @@ def record_of(session: Session, person: Subscriber) -> dict[str, Any]:
         "demo": person.demo,
         "created_at": person.created_at,
         "suppressed": barred.reason if barred else None,
+        "suppressed_reply": barred.reply if barred else "",
         "subscriptions": [
             {
                 "series": slug or "all", "cadence": s.cadence, "state": s.state, "cursor": s.cursor,

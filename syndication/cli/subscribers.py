@@ -1,4 +1,4 @@
-"""`syndicate subscribers`: list, show, import, export, end, erase."""
+"""`syndicate subscribers`: list, show, import, export, end, lift, erase."""
 
 from __future__ import annotations
 
@@ -102,6 +102,17 @@ def end(address: str) -> None:
     with state().db.transaction() as session:
         leaving.leave(session, _person(session, address), Evidence(via="command line"), reason="manual")
     say(f"{address} gets no more mail.")
+
+
+@app.command()
+def lift(address: str) -> None:
+    """Mail may go to this address again, which a relay called invalid or which was ended here. Not for who left."""
+    from syndication.audience import leaving
+    from syndication.ledger.lookup import the_publication
+
+    with state().db.transaction() as session:
+        reason = leaving.allow_again(session, the_publication(session).id, address)
+    say(f"{address} may get mail again (it was suppressed: {reason}); what it follows is as it was.")
 
 
 @app.command()

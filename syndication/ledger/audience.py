@@ -122,6 +122,7 @@ class Suppression(Base):
     publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
     address_hash: Mapped[str] = mapped_column(String(64))
     reason: Mapped[str] = mapped_column(String(20))  # left | bounced | complained | manual | erased
+    reply: Mapped[str] = mapped_column(Text, default="")  # the words that said so, as they came
     at: Mapped[datetime]
 
 

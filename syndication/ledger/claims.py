@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 
 from syndication.ledger.bulk import Change, among, write
 from syndication.ledger.db import ledger_now
+from syndication.ledger.ladder import wait, whole
 from syndication.ledger.mailings import Delivery, Issue, Lease
 from syndication.ledger.states import DELIVERY, move
 
 TRANSACTIONAL = "transactional"
 WITH_ISSUE = "the issue was cancelled"
+LAST_ANSWER = "; the last answer: "
 LOST = "the reply was lost: the worker ended while this mail was on the wire"
 RESEND_AFTER = timedelta(seconds=30)  # times the tries: a lost confirmation is wanted soon
 _CLAIMABLE = text("delivery.state IN ('pending', 'deferred')")  # literal: a partial index does not match a parameter
@@ -49,13 +51,18 @@ class Claim(NamedTuple):
 class Outcome:
     """What became of one delivery: sent | deferred | failed | unknown | pending (not begun) | suppressed | cancelled.
 
-    `due_at` is when a pending one may be claimed again (None: now); a deferred one follows the ladder.
+    `due_at` is when a pending one may be claimed again (None: now); a deferred one follows the ladder, or `own_seconds` (see
+    `ledger.ladder`). `free`: the try does not count, as long as the delivery is younger than the ladder is long.
+    `once_more`: a failed one that was tried for the first time is deferred.
     """
 
     delivery_id: int
     state: str
     reply: str = ""
     due_at: datetime | None = None
+    own_seconds: int | None = None
+    free: bool = False
+    once_more: bool = False
 
 
 def anything_due(session: Session, kinds: Sequence[str]) -> bool:
@@ -114,10 +121,12 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
     issues = {issue_id for issue_id in concerned if issue_id is not None}
     changes = [Change(o.delivery_id, "sent", 1, o.reply, None, now) for o in by_id.values() if o.state == "sent"]
     if other:
-        query = select(Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state)
+        query = select(
+            Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state, Delivery.created_at
+        )
         rows = session.execute(query.where(*mine, among(session, Delivery.id, other)).with_for_update()).all()
-        for id_, kind, issue_id, attempts, state in rows:
-            change = _after(by_id[id_], kind, attempts - (state == "unknown"), ladder, now)
+        for id_, kind, issue_id, attempts, state, created_at in rows:
+            change = _after(by_id[id_], kind, attempts - (state == "unknown"), ladder, now, now - created_at)
             if change.state == state:
                 continue
             move("delivery", DELIVERY, str(id_), state, change.state)
@@ -175,16 +184,19 @@ def expire(session: Session, grace_seconds: int, ladder: Sequence[int]) -> set[i
     return issues
 
 
-def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime) -> Change:
+def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime, age: timedelta) -> Change:
     state, reply, due_at = outcome.state, outcome.reply, None
-    tried = int(state in {"deferred", "failed", "unknown"})
+    if outcome.once_more and state == "failed" and attempts == 0:
+        state = "deferred"
+    free = outcome.free and state == "deferred" and age < whole(ladder)
+    tried = int(state in {"deferred", "failed", "unknown"} and not free)
     tries = attempts + tried
     if state == "unknown" and kind == TRANSACTIONAL:
         state, due_at = "pending" if tries <= len(ladder) else "failed", now + tries * RESEND_AFTER
     elif state == "deferred" and tries > len(ladder):
-        state, reply = "failed", f"given up after {tries} tries; the last answer: {reply}"
+        state, reply = "failed", f"given up after {tries} tries{LAST_ANSWER}{reply}"
     elif state == "deferred":
-        due_at = now + timedelta(seconds=ladder[tries - 1])
+        due_at = now + wait(ladder, max(1, tries), outcome.delivery_id, outcome.own_seconds)
     elif state == "pending":
         due_at = outcome.due_at
     return Change(outcome.delivery_id, state, tried, reply, due_at, None)

@@ -12,11 +12,14 @@ from sqlalchemy.orm import Session
 from syndication.errors import BadInput, NotFound
 from syndication.ledger import past
 from syndication.ledger.audience import Subscriber
+from syndication.ledger.claims import LAST_ANSWER
 from syndication.ledger.content import Entry, Revision
 from syndication.ledger.lookup import the_publication
 from syndication.ledger.mailings import Delivery, EditionEntry, Lease, Letter
 from syndication.ledger.states import DELIVERY_STATES
 from syndication.mail import headers
+from syndication.mail.consequences import REFUSED, in_words
+from syndication.mail.meaning import meaning_of
 from syndication.mail.resolving import TAKEN_AS_SENT, Chosen
 
 _ADDRESS = func.coalesce(Letter.address, Subscriber.address, "(erased)")
@@ -103,6 +106,7 @@ def explain(session: Session, delivery_id: int) -> dict[str, Any]:
     return {
         **_row(delivery, address),
         "sentence": sentence,
+        **(_meaning(delivery.reply) if delivery.state in REFUSED else {}),
         "entries": [f"{title} ({slug}, revision {number})" for slug, title, number in entries],
         "message_id": headers.message_id(publication.tag_authority, delivery.id, delivery.created_at, domain),
         "worker": f"{lease.host}, {lease.journal}" if lease else None,
@@ -129,6 +133,11 @@ def _row(delivery: Delivery, address: str) -> dict[str, Any]:
         "sent": delivery.sent_at,
         "reply": delivery.reply,
     }
+
+
+def _meaning(reply: str) -> dict[str, str]:
+    said = reply.rpartition(LAST_ANSWER)[2]
+    return in_words(meaning_of(said), said)
 
 
 def _moment(at: datetime | None) -> str:

@@ -17,14 +17,25 @@ import structlog
 from syndication import clock
 from syndication.errors import BadInput, SyndicationError
 from syndication.ledger.claims import Claimed, Outcome
+from syndication.mail.consequences import REFUSED
 from syndication.mail.journal import Journal
+from syndication.mail.meaning import meaning_of
 from syndication.mail.slices import LOOK_AGAIN_SECONDS, TEMPLATE_WAIT, Slice, Slices
-from syndication.mail.transport import Answer, Parcel, TransportTrouble
+from syndication.mail.transport import Answer, Parcel, Receipt, TransportTrouble
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
 TROUBLE_WAIT = timedelta(seconds=30)
+SOUR = 3  # messages in a row that the relay refuses because of us; fewer may be one recipient's own idea
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a relay that can be reached takes no mail of ours, and what to do."""
+
+    what: str
+    advice: str
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +58,8 @@ class Dispatch:
         self._ready: deque[Parcel] = deque()
         self._from: dict[str, Addressed] = {}
         self._error: Exception | None = None
+        self._sour: list[Addressed] = []
+        self.blocked: Blocked | None = None
 
     @property
     def dealt_with(self) -> int:
@@ -56,12 +69,12 @@ class Dispatch:
 
     def next(self, most: int) -> Sequence[Parcel]:
         try:
-            while len(self._ready) < most and self._error is None and self._prepare():
+            while len(self._ready) < most and self._error is None and self.blocked is None and self._prepare():
                 pass
             self._error = self._error or self._slices.error
         except Exception as error:  # told by `close`, when what is on the wire has been answered
             self._fail(error)
-        if self._error is not None:
+        if self._error is not None or self.blocked is not None:
             return ()
         return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
 
@@ -91,7 +104,7 @@ class Dispatch:
         told = []
         for parcel, receipt in answers:
             source = self._from[parcel.name]
-            outcome = Outcome(source.row.id, receipt.state, receipt.reply)
+            outcome = self._outcome(source, receipt)
             source.slice.outcomes[source.row.id] = outcome
             told.append((source.slice.claim.lease_id, outcome))
         try:
@@ -101,6 +114,21 @@ class Dispatch:
         for parcel, _ in answers:
             self._settled(parcel)
 
+    def _outcome(self, source: Addressed, receipt: Receipt) -> Outcome:
+        """A relay that takes no mail of ours says so to one message after another: then nobody's delivery has failed."""
+        if receipt.state == "sent":
+            self._sour.clear()
+        elif receipt.state in REFUSED and (meaning := meaning_of(receipt.reply)).relay == "trouble":
+            self._sour.append(source)
+            if len(self._sour) >= SOUR or self.blocked is not None:
+                self.blocked = self.blocked or Blocked(f"the relay refuses our mail: {receipt.reply}", meaning.advice)
+                later = clock.now() + TROUBLE_WAIT
+                for one in self._sour:
+                    one.slice.outcomes[one.row.id] = Outcome(one.row.id, "pending", self.blocked.what, later)
+                return source.slice.outcomes[source.row.id]
+            return Outcome(source.row.id, "deferred", receipt.reply)
+        return Outcome(source.row.id, receipt.state, receipt.reply)
+
     # -- the end
 
     def close(self, trouble: TransportTrouble | None) -> None:
@@ -108,9 +136,10 @@ class Dispatch:
 
         The ledger is told all the same: it may take what a full disk does not, and may be back after having been away.
         """
-        wait = clock.now() + TROUBLE_WAIT if trouble else None
+        reason = self.blocked.what if self.blocked else trouble.what if trouble else ""
+        wait = clock.now() + TROUBLE_WAIT if reason else None
         for slice_ in list(self._slices.open):
-            self._slices.fold(slice_, trouble.what if trouble else "", wait)
+            self._slices.fold(slice_, reason, wait)
         self._slices.leave()
         if error := self._error or self._slices.error:
             raise error
@@ -173,7 +202,8 @@ class Dispatch:
                     source.looked = now
 
     def _may_go(self, source: Addressed, now: float) -> bool:
-        return source.row.id not in source.slice.outcomes and now < source.slice.deadline
+        fresh = source.row.id not in source.slice.outcomes and now < source.slice.deadline
+        return fresh and self.blocked is None
 
     def _settled(self, parcel: Parcel) -> None:
         source = self._from.pop(parcel.name)

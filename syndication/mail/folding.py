@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import update
+import structlog
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from syndication.audience import leaving
+from syndication.audience.addresses import key_of
 from syndication.digests.control import issue_named, settle
 from syndication.digests.repoint import NOTHING_LEFT, renewed
 from syndication.ledger import claims
+from syndication.ledger.audience import Subscriber
+from syndication.ledger.bulk import among
 from syndication.ledger.claims import Claimed, Outcome
-from syndication.ledger.mailings import Delivery
+from syndication.ledger.mailings import Delivery, Letter
+from syndication.mail.consequences import calls_invalid, weighed
 from syndication.mail.gate import narrowed
 from syndication.wiring import Wiring
+
+log = structlog.get_logger(__name__)
 
 Stale = Mapping[tuple[int, frozenset[int]], Sequence[Claimed]]
 
@@ -21,11 +29,38 @@ Stale = Mapping[tuple[int, frozenset[int]], Sequence[Claimed]]
 def fold_slice(wiring: Wiring, lease_id: int, outcomes: Sequence[Outcome], stale: Stale) -> None:
     """`stale`: by (edition, the series of it that stay) the deliveries, `pending` among the outcomes."""
     with wiring.db.transaction() as session:
-        issues = claims.fold(session, lease_id, outcomes, wiring.settings.retry_ladder)
+        issues = write_down(session, lease_id, outcomes, wiring.settings.retry_ladder)
         for (edition_id, keep), rows in stale.items():
             _renew(session, edition_id, keep, rows)
         for issue_id in sorted(issues):
             settle(session, issue_id)
+
+
+def write_down(session: Session, lease_id: int, outcomes: Sequence[Outcome], ladder: Sequence[int]) -> set[int]:
+    """Outcomes with all that follows from their replies; the issues concerned, to be settled by the caller."""
+    issues = claims.fold(session, lease_id, [weighed(outcome) for outcome in outcomes], ladder)
+    if nobody := {outcome.delivery_id: outcome.reply for outcome in outcomes if calls_invalid(outcome)}:
+        _suppress(session, nobody)
+    return issues
+
+
+def _suppress(session: Session, replies: Mapping[int, str]) -> None:
+    """Where the relay said that there is nobody, nothing goes any more. What the person follows stays as it is, so that
+    lifting it is enough."""
+    query = (
+        select(Delivery.id, Delivery.publication_id, Subscriber.id, func.coalesce(Letter.address, Subscriber.address))
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(Letter, Letter.delivery_id == Delivery.id)
+        .where(among(session, Delivery.id, replies), Delivery.state == "failed")
+        .order_by(Subscriber.id, Delivery.id)
+    )
+    for id_, publication_id, person, address in session.execute(query).all():
+        if address is None:
+            continue  # erased meanwhile
+        leaving.suppress(session, publication_id, key_of(address), "bounced", replies[id_])
+        if person is not None:
+            leaving.stop_deliveries(session, person, "the address is suppressed (bounced)")
+        log.info("mail.no_such_user", delivery=id_, reply=replies[id_])
 
 
 def _renew(session: Session, edition_id: int, keep: frozenset[int], rows: Sequence[Claimed]) -> None:

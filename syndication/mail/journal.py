@@ -29,6 +29,7 @@ from syndication.digests.control import settle
 from syndication.ledger import claims
 from syndication.ledger.claims import LOST, Outcome
 from syndication.ledger.db import Database
+from syndication.mail.folding import write_down
 from syndication.mail.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -183,7 +184,7 @@ def fold_file(
                 answers.get((lease_id, id_)) or _without_answer(id_, id_ in went[lease_id], transport)
                 for id_ in claims.under_lease(session, lease_id)
             ]
-            for issue_id in sorted(claims.fold(session, lease_id, outcomes, ladder)):
+            for issue_id in sorted(write_down(session, lease_id, outcomes, ladder)):
                 settle(session, issue_id)
             claims.retire(session, lease_id)
         settled += len(outcomes)

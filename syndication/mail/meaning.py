@@ -58,7 +58,7 @@ _BLOCKED = Meaning(
 _SPAM = Meaning(
     "content refused", advice="This mail's content was taken for spam; read the words and look at the edition."
 )
-_NOBODY = Meaning("no such user", person="invalid")
+_NOBODY = Meaning("no such user", person="invalid", advice="Nothing to do, or ask them for another address.")
 _FULL = Meaning("mailbox full", person="full", retry_seconds=6 * 3600)
 _PERSON_FAST = Meaning("recipient rate limited", retry_seconds=3600)
 _LARGE = Meaning("too large", advice="The mail is larger than this provider takes.")
@@ -70,6 +70,9 @@ _LOOP = Meaning("mail loop", advice="The address forwards in a circle.")
 _DEFERRED = Meaning("deferred")
 _REFUSED = Meaning("refused")
 
+_ASKED = re.compile(r"\b(?:in|after|for) (\d{1,5}) ?(s|sec|seconds?|m|min|minutes?|h|hours?)\b", re.IGNORECASE)
+_UNIT = {"s": 1, "m": 60, "h": 3600}
+_LONGEST_ASKED = 6 * 3600
 _OUR_HOST = r"\b(ip|host|network|server)\b.{0,40}\b(blocked|banned|denied|rejected)"
 _LISTS = (
     r"S3140|S3150|block ?list|black ?list|spamhaus|barracuda|proofpoint|blocked (using|by)|(poor|low) reputation|"
@@ -145,6 +148,14 @@ def enhanced_code(reply: str) -> str:
     """The enhanced status code of a reply such as `550 5.1.1 no such user`, or "" where it has none (RFC 2034)."""
     found = _ENHANCED.match(reply)
     return found[1] if found else ""
+
+
+def retry_seconds(meaning: Meaning, reply: str) -> int | None:
+    """The wait before the next try that the answer asks for, where its meaning has one: the time it names, else the usual."""
+    if meaning.retry_seconds is None:
+        return None
+    found = _ASKED.search(reply)
+    return min(int(found[1]) * _UNIT[found[2][0].lower()], _LONGEST_ASKED) if found else meaning.retry_seconds
 
 
 def meaning_of(reply: str) -> Meaning:

@@ -17,6 +17,7 @@ from syndication.ledger import claims
 from syndication.mail import journal
 from syndication.mail.dispatch import Dispatch
 from syndication.mail.transport import Transport, TransportTrouble
+from syndication.mail.trouble import note, over
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -79,8 +80,14 @@ def send_due(
     except TransportTrouble as trouble:
         log.warning("mail.blocked", reason=str(trouble))
         dispatch.close(trouble)
+        note(wiring.db, trouble.what.rstrip(";"), "Look at the relay and at SYNDICATION_MAIL_URL; it is tried again.")
     else:
         dispatch.close(None)
+        if dispatch.blocked:
+            log.error("mail.blocked", reason=dispatch.blocked.what, advice=dispatch.blocked.advice)
+            note(wiring.db, dispatch.blocked.what, dispatch.blocked.advice)
+        elif dispatch.dealt_with:
+            over(wiring.db)
     finally:
         dispatch.leave()
         transport.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from syndication import clock
+from syndication.ledger.ladder import JITTER
 from syndication.mail.sender import send_due
 from syndication.mail.transport import open_transport
 from syndication.settings import Settings
@@ -54,7 +55,7 @@ def days_pass(wiring: Wiring) -> None:
     """As the ladder goes: rounds of sending, until nothing waits any more."""
     ahead = timedelta(0)
     for wait in (0, 60, *wiring.settings.retry_ladder):
-        ahead += timedelta(seconds=wait + 1)
+        ahead += timedelta(seconds=wait * (1 + JITTER) + 1)
         with clock.shifted(ahead):
             while send_due(wiring, open_transport(wiring.settings)):
                 pass

@@ -112,14 +112,14 @@ def test_a_trial_with_nothing_owed_shows_the_newest_and_says_so(wiring: Wiring) 
 
 def test_deliveries_are_listed_explained_and_tried_again(wiring: Wiring, relay: ScriptedRelay) -> None:
     issue = new_issue(wiring.db, 3)
-    relay.script, relay.only = {"rcpt": b"550 5.1.1 nobody here"}, {"p2@example.org"}
+    relay.script, relay.only = {"rcpt": b"554 5.5.0 not this one"}, {"p2@example.org"}
     send_due(wiring, Relay(relay.url, timeout=5))
     with wiring.db.reading() as session:
         assert [row["id"] for row in listing(session, Chosen(issue=issue, domain="Example.org"), "failed")] == [2]
         assert listing(session, Chosen(domain="ample.org")) == []
         record = explain(session, 2)
         assert "refused it for good, once" in record["sentence"]
-        assert record["reply"] == "550 5.1.1 nobody here"
+        assert record["reply"] == "554 5.5.0 not this one"
         assert record["entries"] == ["On ferries (a, revision 1)"]
         assert record["message_id"] not in {parsed(data)["Message-ID"] for _, data in relay.received}
         assert session.get_one(Issue, issue).state == "done"

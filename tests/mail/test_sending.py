@@ -20,11 +20,13 @@ from syndication.ledger import claims, notices
 from syndication.ledger.audience import Subscription
 from syndication.ledger.claims import Outcome
 from syndication.ledger.content import Entry, Publication, Revision, Series
+from syndication.ledger.ladder import JITTER
 from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue
 from syndication.mail import journal
 from syndication.mail.edition import parts_of
 from syndication.mail.maildir import Maildir
+from syndication.mail.meaning import meaning_of
 from syndication.mail.sender import journals_dir, recover, send_due
 from syndication.mail.smtp import Relay
 from syndication.mail.transport import open_transport
@@ -89,7 +91,8 @@ def test_letters_overtake_digests_and_carry_a_signed_link(wiring: Wiring, relay:
         ("rcpt", b"550 5.1.1 nobody here", "failed", "550 5.1.1 nobody here"),
         ("rcpt", b"451 4.7.1 later", "deferred", "451 4.7.1 later"),
         ("data", b"452 4.3.1 full", "deferred", "452 4.3.1 full"),
-        ("data", b"554 5.7.1 no", "failed", "554 5.7.1 no"),
+        ("data", b"554 5.6.0 no", "failed", "554 5.6.0 no"),
+        ("data", b"554 5.7.1 no", "deferred", "554 5.7.1 no"),
         ("end", b"450 4.2.1 busy", "deferred", "450 4.2.1 busy"),
         ("end", b"552 5.3.4 too big", "failed", "552 5.3.4 too big"),
         ("end", b"421 4.3.2 closing", "deferred", "421 4.3.2 closing"),
@@ -107,7 +110,8 @@ def test_each_answer_at_each_step_moves_that_delivery_alone(
     assert states(wiring) == {"sent": 2, state: 1}
     assert delivery(wiring, 2).state == state
     assert reply in delivery(wiring, 2).reply
-    assert delivery(wiring, 2).attempts == 1
+    provider_asks_for_less = meaning_of(reply).destination in {"slow", "stop"}
+    assert delivery(wiring, 2).attempts == (0 if provider_asks_for_less else 1)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_the_ladder_waits_and_then_gives_up_with_the_last_answer(wiring: Wiring,
             assert through(wiring, relay) == 1
             assert through(wiring, relay) == 0, "not before its time"
         assert (delivery(wiring).state, delivery(wiring).attempts) == ("deferred", tried)
-        ahead += wait + 1
+        ahead += round(wait * (1 + JITTER)) + 1
     with clock.shifted(timedelta(seconds=ahead)):
         through(wiring, relay)
     assert delivery(wiring).state == "failed"

@@ -189,6 +189,7 @@ def upgrade() -> None:
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=20), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_suppression_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),

@@ -1,0 +1,60 @@
+"""What follows from a relay's answer for one delivery: when it is tried again, and whether the try counts. Pure.
+
+A try that the provider refused because of us (too fast, too busy, blocked) uses up nobody's ladder; a person's mail fails
+only by what is true of that person or that mail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from syndication.ledger.claims import Outcome
+from syndication.mail.meaning import Meaning, meaning_of, retry_seconds
+
+REFUSED: Final = ("deferred", "failed")
+_DESTINATION = {
+    "fine": "nothing changes",
+    "slow": "it is sent less a second for a while",
+    "stop": "it is left alone for some minutes, then begun with one message at a time",
+    "block": "where it refuses mail after mail it is paused until it is released",
+}
+
+
+def weighed(outcome: Outcome) -> Outcome:
+    """The outcome with what its reply asks for."""
+    if outcome.state not in REFUSED:
+        return outcome
+    meaning = meaning_of(outcome.reply)
+    return replace(
+        outcome,
+        own_seconds=retry_seconds(meaning, outcome.reply),
+        free=meaning.destination in {"slow", "stop"},
+        once_more=meaning.destination == "block",
+    )
+
+
+def calls_invalid(outcome: Outcome) -> bool:
+    """Whether the answer says, for good, that there is nobody at this address."""
+    return outcome.state == "failed" and meaning_of(outcome.reply).person == "invalid"
+
+
+def in_words(meaning: Meaning, reply: str) -> dict[str, str]:
+    """The meaning for the operator: its name, and what it means for the person, the destination and the relay."""
+    wait = retry_seconds(meaning, reply)
+    person = {
+        "fine": "nothing is held against them",
+        "full": "their mailbox has no room; it is tried again",
+        "invalid": "there is nobody at this address; it gets no more mail until `syndicate subscribers lift`",
+    }[meaning.person]
+    if wait is not None:
+        person += f"; it asks for {wait} s before the next try"
+    return {
+        "meaning": meaning.name,
+        "for_person": person,
+        "for_destination": _DESTINATION[meaning.destination],
+        "for_relay": "nothing changes"
+        if meaning.relay == "fine"
+        else "it does not take our mail: see `syndicate doctor`",
+        "advice": meaning.advice or "Nothing to do.",
+    }
