@@ -1,4 +1,4 @@
-"""`syndicate digest`: cut, list, show, pause, resume, cancel, test.
+"""`syndicate digest`: cut, list, show, watch, report, pause, resume, cancel, test.
 
 `cut` leaves freezing and sending to the workers; where none was seen it does both in this process.
 """
@@ -12,10 +12,13 @@ import typer
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.cli import accounts
+from syndication.cli.accounts import CsvFile, write_csv
 from syndication.cli.output import AsJson, emit, say, state
 from syndication.ledger.mailings import Issue
 
 app = typer.Typer(no_args_is_help=True)
+accounts.add_to(app)
 Cadence = Annotated[str, typer.Option(help="at-once, daily or weekly.")]
 IssueId = Annotated[int, typer.Argument(metavar="ISSUE", help="An issue's id.")]
 COLUMNS = (
@@ -32,6 +35,7 @@ COLUMNS = (
     "cancelled",
 )
 TIMES = ("cut_at", "first_sent_at", "last_sent_at", "done_at")
+HAVE_IT = ("sent", "unknown", "sending")  # or may have it
 STOP_SECONDS = 5.0  # how long pause and cancel wait for workers to lay down what they hold
 
 
@@ -78,8 +82,10 @@ def show(issue: IssueId, as_json: AsJson = False) -> None:
     """How one issue adds up, who has not got it and why, and what may be done."""
     from syndication.digests.issues import issue_named
     from syndication.digests.report import report
+    from syndication.mail.bounds import bounds
 
-    with state().db.reading() as session:
+    wiring = state()
+    with wiring.db.reading() as session:
         row = issue_named(session, issue)
         found = report(session, row)
         record = _record(session, row)
@@ -94,12 +100,14 @@ def show(issue: IssueId, as_json: AsJson = False) -> None:
         emit(found.troubles, columns=("domain", "state", "count", "reply"))
     for sentence in found.advice:
         say(sentence)
+    if found.counts["unknown"]:
+        say(bounds(wiring.settings).sentence)
 
 
 @app.command()
-def pause(issue: IssueId, as_json: AsJson = False) -> None:
+def pause(issue: IssueId, csv_file: CsvFile = "", as_json: AsJson = False) -> None:
     """Stop the presses: no worker sends any more of this issue within two seconds. Says who has it by then."""
-    _act("pause", issue, as_json)
+    _act("pause", issue, as_json, csv_file)
 
 
 @app.command()
@@ -109,9 +117,9 @@ def resume(issue: IssueId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def cancel(issue: IssueId, as_json: AsJson = False) -> None:
-    """Send an issue to nobody who has not got it yet."""
-    _act("cancel", issue, as_json)
+def cancel(issue: IssueId, csv_file: CsvFile = "", as_json: AsJson = False) -> None:
+    """Send an issue to nobody who has not got it yet. Says who has it already; --csv names each of them."""
+    _act("cancel", issue, as_json, csv_file)
 
 
 @app.command("test")
@@ -133,10 +141,13 @@ def trial(address: str, cadence: Cadence = "daily", as_json: AsJson = False) -> 
         say(f"It is too long for one mail, so its entries are shortened to their {sent.shortened}s.")
 
 
-def _act(verb: str, issue_id: int, as_json: bool) -> None:
+def _act(verb: str, issue_id: int, as_json: bool, csv_file: str = "") -> None:
     from syndication.digests import issues
 
     wiring = state()
+    if verb == "cancel":  # workers heed a flag at once; a million deliveries are cancelled in their own time
+        with wiring.db.transaction() as session:
+            issues.hold(session, issue_id)
     acts = {"pause": issues.pause, "resume": issues.resume, "cancel": issues.cancel}
     with wiring.db.transaction() as session:
         acts[verb](session, issue_id)
@@ -147,25 +158,27 @@ def _act(verb: str, issue_id: int, as_json: bool) -> None:
         if not record["sending"] or clock.monotonic() >= ends:
             break
         sleep(0.1)
+    if csv_file:
+        write_csv(wiring, issue_id, csv_file, HAVE_IT)
     if as_json:
         emit(record, True)
-        return
-    say(f"Issue {issue_id} is {record['state']}: {record['sent']:,} have it, {record['waiting']:,} wait for it.")
-    if verb != "resume":
-        _say_who_has_it(record)
+    elif csv_file != "-":
+        say(f"Issue {issue_id} is {record['state']}: {record['sent']:,} have it, {record['waiting']:,} wait for it.")
+        if verb != "resume":
+            _say_who_has_it(record, csv_file)
 
 
-def _say_who_has_it(record: dict[str, Any]) -> None:
+def _say_who_has_it(record: dict[str, Any], csv_file: str) -> None:
     if record["sending"]:
         say(
             f"{record['sending']:,} are still with a worker: it is talking to a slow relay, or it died and its journal tells."
         )
     if record["unknown"]:
         say(f"{record['unknown']:,} may have it: the relay's answer was lost.")
-    if record["sent"]:
-        say(
-            f"`syndicate deliveries list --issue {record['id']} --state sent --limit {record['sent']}` names those who have it."
-        )
+    if csv_file:
+        say(f"Who has it, or may have it, is in {csv_file}.")
+    elif record["sent"]:
+        say(f"`syndicate digest report {record['id']} --csv FILE --state sent,unknown` names each of them.")
 
 
 def _record(session: Session, issue: Issue) -> dict[str, Any]:

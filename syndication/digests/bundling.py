@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
@@ -72,6 +72,7 @@ def bundle_some(session: Session, issue_id: int) -> bool:
         .where(Edition.issue_id == issue_id)
         .distinct()
     )
+    _note(session, issue_id)
     known = exists().where(IssueEntry.issue_id == Edition.issue_id, IssueEntry.entry_id == EditionEntry.entry_id)
     session.execute(insert(IssueEntry).from_select(["entry_id", "issue_id"], carried.where(~known)))
     rows = session.execute(
@@ -109,6 +110,28 @@ def bundle_some(session: Session, issue_id: int) -> bool:
     mine = (Delivery.issue_id == issue_id, Delivery.state == "sent", Delivery.id >= first, Delivery.id <= last)
     session.execute(delete(Delivery).where(*mine), execution_options=_UNSYNCED)
     return True
+
+
+def _note(session: Session, issue_id: int) -> None:
+    """Before the first rows go: what the report tells of an issue and rows alone knew. An issue opened again is noted anew."""
+    issue = session.get_one(Issue, issue_id)
+    if issue.noted is not None and issue.bundled_at is None:
+        return  # at its next ten thousand
+    editions = session.scalar(select(func.count()).where(Edition.issue_id == issue_id)) or 0
+    first, last = session.execute(
+        select(func.min(Delivery.sent_at), func.max(Delivery.sent_at)).where(
+            Delivery.issue_id == issue_id, Delivery.state == "sent"
+        )
+    ).one()
+    was = issue.noted or {}
+    times = [at.isoformat() for at in (first, last) if at] + [
+        was[k] for k in ("first_sent_at", "last_sent_at") if was.get(k)
+    ]
+    issue.noted = {
+        "editions": max(editions, was.get("editions", 0)),
+        "first_sent_at": min(times, default=None),
+        "last_sent_at": max(times, default=None),
+    }
 
 
 def forget_some(session: Session, issue_id: int) -> bool:

@@ -36,6 +36,14 @@ def pause(session: Session, issue_id: int) -> Issue:
     return issue
 
 
+def hold(session: Session, issue_id: int) -> Issue:
+    """As `pause`, for an issue that is about to be cancelled; Conflict where that is not possible any more."""
+    issue = issue_named(session, issue_id, lock=True)
+    move("issue", ISSUE, str(issue.id), issue.state, "cancelled")
+    issue.paused = True
+    return issue
+
+
 def resume(session: Session, issue_id: int) -> Issue:
     """Claims go on."""
     issue = issue_named(session, issue_id, lock=True)
@@ -51,6 +59,7 @@ def cancel(session: Session, issue_id: int) -> Issue:
     """
     issue = issue_named(session, issue_id, lock=True)
     issue.state = move("issue", ISSUE, str(issue.id), issue.state, "cancelled")
+    issue.paused = False
     issue.done_at = clock.now()
     session.execute(
         update(Delivery)

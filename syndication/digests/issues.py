@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.digests.control import cancel, counts, issue_named, pause, resume, settle
+from syndication.digests.control import cancel, counts, hold, issue_named, pause, resume, settle
 from syndication.digests.freezing import freeze, freeze_owed
 from syndication.digests.schedule import AT_ONCE, CADENCES, DAILY, WEEKLY, last_slot, slot_name
 from syndication.errors import BadInput
@@ -29,7 +29,8 @@ from syndication.ledger.due import Cut
 from syndication.ledger.tables import Fact, Issue, Publication
 
 __all__ = [
-    "cancel", "counts", "cut", "cut_due", "freeze", "freeze_owed", "issue_named", "pause", "resume", "settle", "zone_of",
+    "cancel", "counts", "cut", "cut_due", "freeze", "freeze_owed", "hold", "issue_named", "pause", "resume", "settle",
+    "zone_of",
 ]  # fmt: skip
 
 log = structlog.get_logger(__name__)

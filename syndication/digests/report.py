@@ -71,9 +71,7 @@ class Report(Record):
 def report(session: Session, issue: Issue) -> Report:
     """`session` is a reading one, so that all numbers are of one moment."""
     found = counts(session, issue.id)
-    first, last = session.execute(
-        select(func.min(Delivery.sent_at), func.max(Delivery.sent_at)).where(Delivery.issue_id == issue.id)
-    ).one()
+    editions, first, last = _what_was(session, issue)
     deferred = (Delivery.issue_id == issue.id, Delivery.state == "deferred")
     return Report(
         issue=issue.id,
@@ -83,7 +81,7 @@ def report(session: Session, issue: Issue) -> Report:
         eligible=issue.eligible,
         counts=found,
         holds=issue.eligible == sum(found.values()),
-        editions=session.scalar(select(func.count()).where(Edition.issue_id == issue.id)) or 0,
+        editions=editions,
         cut_at=issue.cut_at,
         done_at=issue.done_at,
         first_sent_at=first,
@@ -91,6 +89,18 @@ def report(session: Session, issue: Issue) -> Report:
         next_try_at=session.scalar(select(func.min(Delivery.due_at)).where(*deferred)),
         troubles=_troubles(session, issue.id) if any(found[state] for state in _WANTS_AN_EYE) else (),
     )
+
+
+def _what_was(session: Session, issue: Issue) -> tuple[int, datetime | None, datetime | None]:
+    """Editions, and when its first and its last mail was sent: by the rows, and by what was noted when they were bundled."""
+    editions = session.scalar(select(func.count()).where(Edition.issue_id == issue.id)) or 0
+    row = session.execute(
+        select(func.min(Delivery.sent_at), func.max(Delivery.sent_at)).where(Delivery.issue_id == issue.id)
+    ).one()
+    noted = issue.noted or {}
+    before = [datetime.fromisoformat(noted[name]) for name in ("first_sent_at", "last_sent_at") if noted.get(name)]
+    times = [at for at in row if at is not None] + before
+    return max(editions, noted.get("editions", 0)), min(times, default=None), max(times, default=None)
 
 
 def _troubles(session: Session, issue_id: int) -> tuple[Trouble, ...]:

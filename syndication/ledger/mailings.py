@@ -41,6 +41,7 @@ class Issue(Base):
     done_at: Mapped[datetime | None]
     bundled_at: Mapped[datetime | None]  # its sent deliveries stand in bundles (see `ledger.past`)
     forgotten_at: Mapped[datetime | None]  # after the retention date `tally` alone is left
+    noted: Mapped[dict[str, Any] | None]  # before it was bundled: editions, first_sent_at, last_sent_at (ISO 8601)
     tally: Mapped[dict[str, Any] | None]  # state → deliveries that are neither rows nor bundled any more
 
 

@@ -35,6 +35,7 @@ NOUNS = (
     "partners",
     "outbox",
     "workbench",
+    "reports",
     "health",
     "media",
     "pages",

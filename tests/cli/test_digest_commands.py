@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -64,3 +65,35 @@ def test_a_trial_sends_one_mail_and_records_nothing(run: Run, tmp_path: Path) ->
     assert "stood in" in told
     assert len(list((tmp_path / "var/outbox/new").iterdir())) == 1
     assert len(json.loads(run("deliveries", "list", "--json").stdout)) == 3
+
+
+def test_watch_tells_how_it_gets_on_and_ends_with_the_issue(db: Database, run: Run) -> None:
+    seen = json.loads(run("digest", "watch", "1", "--json").stdout)
+    assert (seen["waiting"], seen["over"], seen["counts"]["pending"]) == (3, False, 3)
+    assert "0 of 3 settled" in run("digest", "watch", "1").stdout
+    run("digest", "cancel", "1")
+    (line,) = run("digest", "watch", "1", "--json", "--follow").stdout.splitlines()
+    assert json.loads(line)["over"]
+
+
+def test_the_report_as_csv_as_a_page_and_who_has_a_cancelled_issue(db: Database, run: Run, tmp_path: Path) -> None:
+    with db.transaction() as session:
+        session.execute(
+            update(Delivery).where(Delivery.id == 2).values(state="sent", reply="250 ok", sent_at=Delivery.due_at)
+        )
+    have = tmp_path / "have.csv"
+    told = run("digest", "cancel", "1", "--csv", str(have)).stdout
+    assert "Issue 1 is cancelled: 1 have it, 0 wait for it." in told
+    (row,) = csv.DictReader(have.open(encoding="utf-8"))
+    assert (row["address"], row["state"], row["meaning"]) == ("p2@example.org", "sent", "accepted")
+    assert run("digest", "report", "1", "--csv", "-").stdout.count("cancelled,") == 2
+    page = tmp_path / "report.html"
+    assert run("digest", "report", "1", "--html", str(page)).returncode == 0
+    assert "cancelled <b>2</b>" in page.read_text("utf-8")
+    assert "example.org" in run("digest", "report", "1").stdout
+    assert json.loads(run("digest", "report", "1", "--json").stdout)["domains"] == [
+        ["example.org", {"cancelled": 2, "sent": 1}]
+    ]
+    refused = run("digest", "report", "1", "--csv", "-", "--state", "bounced")
+    assert refused.returncode == 1
+    assert "no state of a delivery" in refused.stderr

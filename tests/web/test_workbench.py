@@ -196,3 +196,13 @@ def test_marked_in_html_innermost_and_each() -> None:
     once = html.fromstring(mark_html(f"<div><p>Other</p>{paragraph}</div>", NOTICE))
     assert [m.getparent().tag for m in once.iter("mark")] == ["p"]
     assert mark_html(f"<div>{paragraph}<hr>{paragraph}</div>", NOTICE).count("<mark") == 2
+
+
+def test_the_newest_issue_leads_to_its_report(client: TestClient, mailed: tuple[int, int]) -> None:
+    page = html.fromstring(client.get("/workbench").text)
+    (address,) = page.xpath("//section[@aria-labelledby='equation']//a/@href")
+    report = client.get(address)
+    assert report.status_code == 200
+    assert "sent <b>" in report.text
+    assert client.get("/workbench/issues/999").status_code == 404
+    assert client.get(address, headers={"host": "elsewhere.example"}).status_code == 404

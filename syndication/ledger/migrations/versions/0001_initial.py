@@ -127,6 +127,7 @@ def upgrade() -> None:
         sa.Column("done_at", UtcDateTime(), nullable=True),
         sa.Column("bundled_at", UtcDateTime(), nullable=True),
         sa.Column("forgotten_at", UtcDateTime(), nullable=True),
+        sa.Column("noted", sa.JSON(), nullable=True),
         sa.Column("tally", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_issue_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),
