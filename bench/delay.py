@@ -9,21 +9,47 @@ import asyncio
 import sys
 
 
-async def _late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    """Passes on what comes, each piece `seconds` after it came."""
-    loop = asyncio.get_running_loop()
-    while data := await reader.read(262_144):
-        loop.call_later(seconds, writer.write, data)
-    loop.call_later(seconds, writer.close)
+class Side(asyncio.Protocol):
+    """One end of a connection: what comes in goes out at `other`, `seconds` later."""
+
+    def __init__(self, seconds: float) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.seconds = seconds
+        self.other: Side | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.loop.call_later(self.seconds, self._pass_on, data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.loop.call_later(self.seconds, self._hang_up)
+
+    def _pass_on(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def _hang_up(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
 
 
 async def main(port: int, to: int, seconds: float) -> None:
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to)
-        await asyncio.gather(_late(reader, far_writer, seconds / 2), _late(far_reader, writer, seconds / 2))
+    loop = asyncio.get_running_loop()
 
-    async with await asyncio.start_server(accept, "127.0.0.1", port) as server:
-        await server.serve_forever()
+    def accept() -> Side:
+        near, distant = Side(seconds / 2), Side(seconds / 2)
+        near.other, distant.other = distant, near
+        connecting.add(task := loop.create_task(loop.create_connection(lambda: distant, "127.0.0.1", to)))
+        task.add_done_callback(connecting.discard)
+        return near
+
+    connecting: set[asyncio.Task[object]] = set()
+    server = await loop.create_server(accept, "127.0.0.1", port)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":

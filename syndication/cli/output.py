@@ -95,8 +95,9 @@ def plain(record: Any) -> dict[str, Any]:
 
 
 def say(sentence: str) -> None:
-    """One sentence for a person, on stdout."""
+    """One sentence for a person, on stdout, at once: also where that is a file that somebody watches."""
     sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
 
 
 def fail(error: Exception) -> NoReturn:

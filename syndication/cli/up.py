@@ -92,7 +92,6 @@ def _run(wiring: Wiring, tree: Path | None, supervisor: Supervisor) -> None:
     tell("")
     _until_ready(wiring, supervisor)
     say(f"\nOpen {wiring.base_url}/{'workbench' if wiring.settings.shows_workbench else ''}")
-    sys.stdout.flush()
     supervisor.run(time.sleep)
 
 
@@ -131,6 +130,9 @@ class _Interrupt:
     def heard(self) -> None:
         for number in (*_ENDING, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
+        # CPython notes an interrupt that passed through `exec` of a text (a named tuple's class, say), and ends the process
+        # by SIGINT though it was caught; the next such `exec` wipes the note.
+        exec("")  # noqa: S102
 
     @contextmanager
     def held(self) -> Iterator[None]:

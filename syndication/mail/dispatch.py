@@ -78,6 +78,9 @@ class Dispatch:
             return ()
         return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
 
+    def takes_time(self, most: int) -> bool:
+        return len(self._ready) < most
+
     def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
         now = clock.monotonic()
         try:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import select
+import selectors
 import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -24,6 +26,7 @@ Place = tuple[int, Any]  # address family, socket address
 _READ_AT_ONCE = 65_536
 # A relay that writes each reply alone, by Nagle's rule, waits with the second one until the first is acknowledged, which
 # the kernel puts off for 40 ms: one message would cost that.
+FAREWELL_SECONDS = 1.0
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _MOST_PIECES = 64  # of one sendmsg; IOV_MAX is 1,024 and TLS takes one at a time anyway
 
@@ -148,18 +151,17 @@ class Line:
         self._sock.close()
         return self.talk.broke(why, self.written) if self.talk is not None else ([], [])
 
-    def farewell(self) -> None:
-        """QUIT, said and not waited for: everything is answered."""
+    def _quit(self) -> bool:
+        """Says so, where nothing is under way; whether an answer may come."""
+        if self.talk is None or self._out:
+            return False
         try:
             self._sock.setblocking(True)
-            self._sock.settimeout(min(self.timeout, 1.0))
-            if self.talk is not None and not self._out:
-                self._sock.sendall(b"QUIT\r\n")
-                self._sock.recv(_READ_AT_ONCE)
+            self._sock.settimeout(FAREWELL_SECONDS)
+            self._sock.sendall(b"QUIT\r\n")
         except OSError:
-            pass
-        finally:
-            self._sock.close()
+            return False
+        return True
 
     def _connect(self) -> socket.socket:
         family, address = self.place
@@ -242,3 +244,21 @@ def _told(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate does not hold: {error.verify_message}"
     return error.strerror or str(error) or type(error).__name__
+
+
+def farewell(lines: Sequence[Line]) -> None:
+    """Leaves connections on which everything is answered: QUIT on each, then one wait for all the answers."""
+    if not lines:
+        return
+    ends = time.monotonic() + FAREWELL_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for line in lines:
+            if line._quit():
+                selector.register(line._sock, selectors.EVENT_READ, line)
+        while selector.get_map() and (left := ends - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                selector.unregister(key.fileobj)
+                with suppress(OSError):
+                    key.data._sock.recv(_READ_AT_ONCE)
+    for line in lines:
+        line._sock.close()

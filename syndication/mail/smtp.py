@@ -13,7 +13,7 @@ import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from syndication.errors import BadInput
-from syndication.mail.line import Broken, Line
+from syndication.mail.line import Broken, Line, farewell
 from syndication.mail.relays import profile_for
 from syndication.mail.traffic import Habits, Traffic
 from syndication.mail.transport import PATIENCE, Outgoing, TransportTrouble
@@ -88,14 +88,13 @@ class Relay:
             raise self._trouble(str(error)) from error
         except (Broken, Nonsense, OSError) as error:
             raise self._trouble(f"cannot be used: {error}") from error
-        line.farewell()
+        farewell([line])
 
     def kept(self, name: str) -> bool | None:
         return None
 
     def close(self) -> None:
-        for line in self._lines:
-            line.farewell()
+        farewell(self._lines)
         self._lines.clear()
         self._habits.places.clear()  # the next ones ask for the relay's address anew
 

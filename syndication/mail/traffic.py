@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from syndication.mail.line import Broken, Line, Place
+from syndication.mail.line import Broken, Line, Place, farewell
 from syndication.mail.talk import BROKE_BEFORE, Job
 from syndication.mail.transport import Answer, Outgoing, Receipt
 from syndication.mail.wire import Nonsense, Refused
@@ -85,17 +85,23 @@ class Traffic:
         self._lost_one = False
         if not self.trouble:
             self._retire()
+            if self._outgoing.takes_time(sum(map(self._room, self.lines)) - len(self._back)):
+                self._through_the_door()  # the relay need not wait for what is made ready meanwhile
+                self._flush()
             self._give()
             self._through_the_door()
             self._open_more()
-        for line in list(self.lines):
-            self._guarded(line, line.flush)
+        self._flush()
         self._tell()
         if self._over():
             return False
         self._wait()
         self._tell()
         return not self._over()
+
+    def _flush(self) -> None:
+        for line in list(self.lines):
+            self._guarded(line, line.flush)
 
     def _over(self) -> bool:
         if self.trouble:
@@ -104,12 +110,14 @@ class Traffic:
 
     def _retire(self) -> None:
         """Leaves a connection that has had as many messages as the relay takes on one, before the relay leaves it."""
+        left = []
         for line in list(self.lines):
             line.begin(self._habits.window)
             idle = line.talk is not None and not line.talk.jobs
             if idle and line.talk is not None and 0 < self._habits.limit <= line.talk.finished:
                 self._forget(line)
-                line.farewell()
+                left.append(line)
+        farewell(left)
 
     def _room(self, line: Line) -> int:
         if line.talk is None:

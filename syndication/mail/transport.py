@@ -52,6 +52,10 @@ class Outgoing(Protocol):
         """Up to `most` messages to send next; none: there is nothing more now."""
         ...
 
+    def takes_time(self, most: int) -> bool:
+        """Whether `next(most)` has to make something ready first."""
+        ...
+
     def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
         """For each: may its bytes go now? What is refused here is not heard of again."""
         ...
@@ -85,6 +89,9 @@ class _One:
     def next(self, most: int) -> Sequence[Parcel]:
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
+
+    def takes_time(self, most: int) -> bool:
+        return False
 
     def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
         return [True] * len(parcels)

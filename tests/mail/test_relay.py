@@ -3,6 +3,7 @@ Postfix's smtp-sink."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -162,7 +163,7 @@ def test_postfixs_sink_takes_it() -> None:
     if sink is None:
         pytest.fail("there is no smtp-sink: apt-get install -y postfix", pytrace=False)
     port = free_port()
-    server = subprocess.Popen([sink, "-u", "nobody", f"127.0.0.1:{port}", "10"])
+    server = subprocess.Popen([sink, *(["-u", "nobody"] if os.geteuid() == 0 else []), f"127.0.0.1:{port}", "10"])
     try:
         for _ in range(100):
             with socket.socket() as probe:

@@ -38,6 +38,9 @@ class Batch:
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
 
+    def takes_time(self, most: int) -> bool:
+        return len(self.waiting) % 2 == 0
+
     def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
         may = [parcel.name not in self.refuses for parcel in parcels]
         self.refused += [parcel.recipient for parcel, allowed in zip(parcels, may, strict=True) if not allowed]
