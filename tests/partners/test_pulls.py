@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -145,3 +146,27 @@ def test_polls_are_forgotten_and_texts_are_not(
     with clock.shifted(timedelta(days=1)):
         assert owed()
     assert [(p.status, p.at == old) for p in pulls(db, 3)] == [(200, True), (304, False), (200, False)]
+
+
+def test_what_waits_is_bounded_and_tried_again_by_itself(
+    db: Database, account: tuple[PullLog, Callable[[int], Pulled]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syndication.partners.pulls.MOST_WAITING", 3)
+    monkeypatch.setattr("syndication.partners.pulls.FLUSH_SECONDS", 0.01)
+    log, pulled = account
+    store, away, tried = log._store, threading.Event(), threading.Semaphore(0)
+    away.set()
+
+    def unless_away(waiting: Sequence[Pulled]) -> None:
+        if away.is_set():
+            tried.release()
+            raise OperationalError("INSERT", {}, Exception("the ledger is away"))
+        store(waiting)
+
+    monkeypatch.setattr(log, "_store", unless_away)
+    for status in (301, 302, 303, 304, 305):
+        log.note(pulled(status))
+    assert all(tried.acquire(timeout=10) for _ in range(3))  # the timer is set again though nobody asks meanwhile
+    away.clear()
+    assert [p.status for p in pulls(db, 3)] == [303, 304, 305]
+    log.close()
