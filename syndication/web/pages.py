@@ -89,10 +89,12 @@ class Pages:
         return self._page(request, "/", "web/home.html", shown.home)
 
     def series(self, request: Request) -> Response:
-        asked = request.query_params.get("page", "1")
-        number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
+        """A series, or with a number one of its further pages: in the path, so that files can stand for all of them."""
         slug = request.path_params["series"]
-        key = f"{request.url.path}?{number}"
+        number = _page_number(request.path_params.get("number", "1"))
+        if number == 1 and "number" in request.path_params:
+            return RedirectResponse(series_url(self._wiring.base_url, slug), 301)
+        key = request.url.path
         return self._page(request, key, "web/series.html", lambda s, base: shown.series(s, base, slug, number))
 
     def entry(self, request: Request) -> Response:
@@ -151,11 +153,17 @@ class Pages:
                 self._size -= len(dropped[2])
 
 
+def _page_number(text: str) -> int:
+    """0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
+
+
 def routes(wiring: Wiring) -> list[BaseRoute]:
     pages = Pages(wiring)
     return [
         Route("/", pages.home),
         Route("/series/{series}/", pages.series),
+        Route("/series/{series}/page/{number}/", pages.series),
         Route("/series/{series}/{entry}/", pages.entry),
         Route("/series/{series}", pages.moved),
         Route("/series/{series}/{entry}", pages.moved),

@@ -25,7 +25,7 @@ from syndication.web.words import words_for
 
 NEWEST = 20
 A_PAGE = 50
-_NO_PART = 1_000_000  # more than any part that a document can have
+NO_PART = 1_000_000  # more than any part that a document can have
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def _place(session: Session, row: Series, found: Entry) -> tuple[int, Entry | No
     order: list[Any] = [Entry.published_at, Entry.id]
     here: list[Any] = [found.published_at, found.id]
     if by_part:
-        order.insert(0, func.coalesce(Entry.part, _NO_PART))
-        here.insert(0, _NO_PART if found.part is None else found.part)
+        order.insert(0, func.coalesce(Entry.part, NO_PART))
+        here.insert(0, NO_PART if found.part is None else found.part)
     mine = (Entry.series_id == row.id, Entry.state == "published")
     before, after = _beyond(order, here, earlier=True), _beyond(order, here, earlier=False)
     backwards = [column.desc() for column in order]

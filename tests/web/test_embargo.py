@@ -19,7 +19,7 @@ from tests.web.web_world import BASE
 
 SECRET = "Zanzibar"
 PLACES = (
-    "/", "/series/boats/", "/series/boats/?page=2", "/series/boats/public/", "/series/boats/secret/", "/series/boats/secret",
+    "/", "/series/boats/", "/series/boats/page/2/", "/series/boats/public/", "/series/boats/secret/", "/series/boats/secret",
     "/feeds.opml", "/metrics", "/readyz", "/subscribe", "/sitemap.xml", "/robots.txt", "/hub", "/workbench", "/desk/",
     *(f"/feeds/{name}.{form}" for name in ("all", "boats") for form in ("rss", "atom", "json")),
 )  # fmt: skip

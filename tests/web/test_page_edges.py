@@ -110,16 +110,18 @@ def test_a_series_longer_than_a_page(client: TestClient, new_entry: NewEntry, mo
     monkeypatch.setattr(shown, "A_PAGE", 2)
     for part in (1, 2, 3):
         new_entry(f"e{part}", part=part)
-    first, second = client.get("/series/ferries/"), client.get("/series/ferries/?page=2")
+    first, second = client.get("/series/ferries/"), client.get("/series/ferries/page/2/")
     assert ("On e1" in first.text, "On e3" in first.text) == (True, False)
     assert ("On e1" in second.text, "On e3" in second.text) == (False, True)
-    assert head(second.text)["canonical"] == [f"{BASE}/series/ferries/?page=2"]
+    assert head(second.text)["canonical"] == [f"{BASE}/series/ferries/page/2/"]
+    assert 'rel="next" href="/series/ferries/page/2/"' in first.text
+    assert 'rel="prev" href="/series/ferries/"' in second.text
     assert "Page 2 of 2" in second.text
-    for odd in ("3", "0", "-1"):
-        assert client.get(f"/series/ferries/?page={odd}").status_code in (200, 404), odd
-    assert client.get("/series/ferries/?page=3").status_code == 404
-    for odd in ("x", "²", "1e9", "9" * 400, ""):
-        assert client.get("/series/ferries/", params={"page": odd}).text == first.text, odd
+    for odd in ("3", "0", "-1", "x", "²", "9" * 400):
+        assert client.get(f"/series/ferries/page/{odd}/").status_code == 404, odd
+    moved = client.get("/series/ferries/page/1/")
+    assert (moved.status_code, moved.headers["location"]) == (301, f"{BASE}/series/ferries/")
+    assert client.get("/series/ferries/", params={"page": "2"}).text == first.text
 
 
 @pytest.mark.parametrize("order", ["part", "newest"])
