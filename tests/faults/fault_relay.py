@@ -72,6 +72,10 @@ class FaultRelay(socketserver.ThreadingTCPServer):
             fault.met += 1
             return fault.answer
 
+    def answer_to(self, recipient: str) -> bytes | None:
+        """To RCPT for this person; None: as usual."""
+        return None
+
     def keep(self, recipient: str, message: bytes) -> None:
         found = _MESSAGE_ID.search(message)
         assert found is not None
@@ -120,8 +124,11 @@ class _Talk(socketserver.StreamRequestHandler):
                 recipient = ""
                 self._say("mail", b"250 2.1.0 ok")
             elif verb == b"RCPT":
-                if self._say("rcpt", b"250 2.1.5 ok"):
-                    recipient = line.split(b"<")[1].split(b">")[0].decode()
+                named = line.split(b"<")[1].split(b">")[0].decode()
+                if (no := self.server.answer_to(named)) is not None:
+                    self.wfile.write(no + b"\r\n")
+                elif self._say("rcpt", b"250 2.1.5 ok"):
+                    recipient = named
             elif verb == b"DATA":
                 if not recipient:
                     self.wfile.write(b"503 5.5.1 no recipient\r\n")
@@ -175,7 +182,14 @@ class _Talk(socketserver.StreamRequestHandler):
 
 @contextmanager
 def fault_relay(offers: tuple[str, ...] = ()) -> Iterator[FaultRelay]:
-    with FaultRelay(offers) as relay:
+    with answering(FaultRelay(offers)) as relay:
+        yield relay
+
+
+@contextmanager
+def answering(relay: FaultRelay) -> Iterator[FaultRelay]:
+    """The relay at work in threads of its own."""
+    with relay:
         threading.Thread(target=relay.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield relay

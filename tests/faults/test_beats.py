@@ -10,7 +10,7 @@ from sqlalchemy import select
 from syndication import clock
 from syndication.ledger.db import Database
 from syndication.ledger.operations import Chair
-from tests.faults.conftest import OwnBroker
+from tests.faults.servers import OwnBroker
 from tests.service import Service
 
 PUBLICATION = """[publication]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from syndication.digests.control import cancel, pause, resume
 from tests.faults.account import states
-from tests.faults.conftest import OwnBroker
 from tests.faults.fault_relay import FaultRelay, fault_relay
+from tests.faults.servers import OwnBroker
 from tests.faults.test_workers import MINUTE, PEOPLE, sending
 
 EFFECTIVE = 2.0

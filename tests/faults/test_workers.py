@@ -18,8 +18,8 @@ import pytest
 from syndication.ledger.db import Database
 from syndication.settings import Settings
 from tests.faults.account import check, settled
-from tests.faults.conftest import OwnBroker, OwnPostgresql
 from tests.faults.fault_relay import FaultRelay, fault_relay
+from tests.faults.servers import OwnBroker, OwnPostgresql
 from tests.mail.mail_world import new_issue
 from tests.service import Service
 
