@@ -21,8 +21,9 @@ from syndication.audience.handles import handle_hash
 from syndication.audience.wishes import EVERYTHING, Evidence
 from syndication.digests.control import settle
 from syndication.errors import Conflict, NotFound
+from syndication.ledger import carrying
 from syndication.ledger.suppressions import address_hash, pepper
-from syndication.ledger.tables import Delivery, FormerHandle, Letter, Subscriber, Suppression
+from syndication.ledger.tables import Carried, Delivery, FormerHandle, Letter, Subscriber, Suppression
 
 OF_THEIR_OWN: Final = frozenset({"left", "erased"})  # who went by themselves may come back by confirming anew
 LIFTABLE: Final = frozenset({"bounced", "manual"})  # by the publisher
@@ -51,6 +52,7 @@ def leave(
         end(row, reason, now)
         ended.append(row.scope)
     session.flush()
+    carrying.drop_unfollowed(session, person.id)
     gone = series_id is None or (active_before and not is_active(rows))
     changed = bool(ended)
     if gone:
@@ -87,6 +89,7 @@ def erase(session: Session, person: Subscriber, evidence: Evidence | None = None
     session.execute(
         update(Suppression).where(*_this(session, person.publication_id, person.address_key)).values(reply="")
     )
+    session.execute(delete(Carried).where(Carried.subscriber_id == person.id))
     mine = select(Delivery.id).where(Delivery.subscriber_id == person.id)
     session.execute(delete(Letter).where(Letter.delivery_id.in_(mine)))
     session.execute(update(Delivery).where(Delivery.subscriber_id == person.id).values(reply="", subscriber_id=None))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import sleep
 from typing import Annotated, Any
 
@@ -117,9 +119,16 @@ def resume(issue: IssueId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def cancel(issue: IssueId, csv_file: CsvFile = "", as_json: AsJson = False) -> None:
+def cancel(
+    issue: IssueId,
+    carry_over: Annotated[
+        bool, typer.Option("--carry-over", help="What they have not got goes with their next digest.")
+    ] = False,
+    csv_file: CsvFile = "",
+    as_json: AsJson = False,
+) -> None:
     """Send an issue to nobody who has not got it yet. Says who has it already; --csv names each of them."""
-    _act("cancel", issue, as_json, csv_file)
+    _act("cancel over" if carry_over else "cancel", issue, as_json, csv_file)
 
 
 @app.command("test")
@@ -145,10 +154,13 @@ def _act(verb: str, issue_id: int, as_json: bool, csv_file: str = "") -> None:
     from syndication.digests import issues
 
     wiring = state()
-    if verb == "cancel":  # workers heed a flag at once; a million deliveries are cancelled in their own time
+    if verb.startswith("cancel"):  # workers heed a flag at once; a million deliveries are cancelled in their own time
         with wiring.db.transaction() as session:
             issues.hold(session, issue_id)
-    acts = {"pause": issues.pause, "resume": issues.resume, "cancel": issues.cancel}
+    acts: dict[str, Callable[[Session, int], Issue]] = {
+        "pause": issues.pause, "resume": issues.resume, "cancel": issues.cancel,
+        "cancel over": partial(issues.cancel, carry_over=True),
+    }  # fmt: skip
     with wiring.db.transaction() as session:
         acts[verb](session, issue_id)
     ends = clock.monotonic() + (0 if verb == "resume" else STOP_SECONDS)
@@ -173,6 +185,8 @@ def _say_who_has_it(record: dict[str, Any], csv_file: str) -> None:
         say(
             f"{record['sending']:,} are still with a worker: it is talking to a slow relay, or it died and its journal tells."
         )
+    if record["carried_over"]:
+        say(f"{record['carried_over']:,} get what it held with their next digest.")
     if record["unknown"]:
         say(f"{record['unknown']:,} may have it: the relay's answer was lost.")
     if csv_file:
@@ -183,6 +197,7 @@ def _say_who_has_it(record: dict[str, Any], csv_file: str) -> None:
 
 def _record(session: Session, issue: Issue) -> dict[str, Any]:
     from syndication.digests.issues import counts
+    from syndication.ledger import carrying
 
     found = counts(session, issue.id)
     return {
@@ -194,6 +209,7 @@ def _record(session: Session, issue: Issue) -> dict[str, Any]:
         "eligible": issue.eligible,
         "waiting": found["pending"] + found["sending"] + found["deferred"],
         **found,
+        "carried_over": carrying.people(session, issue.id) if issue.carry_over else 0,
         "cut_at": issue.cut_at,
         "done_at": issue.done_at,
     }

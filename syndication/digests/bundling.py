@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.ledger.db import Database, ledger_now
-from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue, Lease, Letter
+from syndication.ledger.mailings import Carried, Delivery, Edition, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.operations import Fact
 from syndication.ledger.past import SIZE, Bundle, IssueEntry, PastDelivery, PastEdition, pack
 from syndication.ledger.states import UNSETTLED
@@ -155,7 +155,9 @@ def forget_some(session: Session, issue_id: int) -> bool:
     if rows:
         for row in rows:
             tally[row.state] = tally.get(row.state, 0) + 1
-        session.execute(delete(Delivery).where(Delivery.id.in_([row.id for row in rows])), execution_options=_UNSYNCED)
+        ids = [row.id for row in rows]
+        session.execute(delete(Carried).where(Carried.delivery_id.in_(ids)), execution_options=_UNSYNCED)
+        session.execute(delete(Delivery).where(Delivery.id.in_(ids)), execution_options=_UNSYNCED)
         leases = {row.lease_id for row in rows if row.lease_id is not None}
         held = exists().where(Delivery.lease_id == Lease.id)
         session.execute(delete(Lease).where(Lease.id.in_(leases), ~held), execution_options=_UNSYNCED)

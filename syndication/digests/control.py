@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import NotFound
-from syndication.ledger import past
+from syndication.ledger import carrying, claims, past
 from syndication.ledger.db import ring_after_commit
 from syndication.ledger.states import DELIVERY_STATES, ISSUE, UNSETTLED, move
 from syndication.ledger.tables import Delivery, Issue
 
-CANCELLED_WITH_ISSUE: Final = "the issue was cancelled"
+CANCELLED_WITH_ISSUE: Final = claims.WITH_ISSUE
 
 
 def issue_named(session: Session, issue_id: int, *, lock: bool = False) -> Issue:
@@ -52,14 +52,15 @@ def resume(session: Session, issue_id: int) -> Issue:
     return issue
 
 
-def cancel(session: Session, issue_id: int) -> Issue:
+def cancel(session: Session, issue_id: int, *, carry_over: bool = False) -> Issue:
     """Nobody who has not got it will: pending and deferred deliveries become cancelled, and so do those not made yet.
 
-    Raises Conflict for an issue that is done, empty or cancelled.
+    `carry_over`: their entries go with those people's next digest. Raises Conflict for an issue that is done, empty or
+    cancelled.
     """
     issue = issue_named(session, issue_id, lock=True)
     issue.state = move("issue", ISSUE, str(issue.id), issue.state, "cancelled")
-    issue.paused = False
+    issue.paused, issue.carry_over = False, carry_over
     issue.done_at = clock.now()
     session.execute(
         update(Delivery)
@@ -67,14 +68,22 @@ def cancel(session: Session, issue_id: int) -> Issue:
         .values(state="cancelled", reply=CANCELLED_WITH_ISSUE),
         execution_options={"synchronize_session": False},
     )
+    session.flush()
+    if carry_over:
+        carrying.carry(session, issue_id)
     if issue.frozen_at is None:
         ring_after_commit(session, "digests.freeze", issue_id)
     return issue
 
 
 def settle(session: Session, issue_id: int) -> bool:
-    """A frozen issue of which no delivery is pending, sending or deferred is done. True if this call made it so."""
+    """A frozen issue of which no delivery is pending, sending or deferred is done. True if this call made it so.
+
+    Of one that was cancelled to be carried over, what came back since then is listed.
+    """
     issue = session.get(Issue, issue_id)
+    if issue is not None and issue.state == "cancelled" and issue.carry_over:
+        carrying.carry(session, issue_id)
     if issue is None or issue.state != "frozen":
         return False
     unsettled = select(Delivery.id).where(Delivery.issue_id == issue_id, Delivery.state.in_(UNSETTLED)).limit(1)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from syndication.digests.editions import Pinned
 from syndication.digests.windows import MailableEntry, Wishes, window
-from syndication.ledger import cursors
+from syndication.ledger import carrying, cursors
 from syndication.ledger.cursors import Alike
 from syndication.ledger.due import Cut
 from syndication.ledger.notices import current
@@ -46,10 +46,13 @@ class Memory:
             self.windows.clear()
             self.entries = entries
 
-    def owed(self, notice: Notice, wishes: Wishes, without: Collection[int] = ()) -> Pinned:
-        """What somebody with these wishes gets, less the entries `without`; perhaps nothing."""
-        if without:
-            return _pinned(notice, [entry for entry in window(self.entries, wishes) if entry.id not in without])
+    def owed(
+        self, notice: Notice, wishes: Wishes, without: Collection[int] = (), more: Collection[MailableEntry] = ()
+    ) -> Pinned:
+        """What somebody with these wishes gets, with the entries `more` and less those `without`; perhaps nothing."""
+        if without or more:
+            entries = {entry.id: entry for entry in (*more, *window(self.entries, wishes)) if entry.id not in without}
+            return _pinned(notice, sorted(entries.values(), key=lambda entry: entry.mail_seq))
         found = self.windows.get((notice, wishes))
         if found is None:
             found = self.windows[notice, wishes] = _pinned(notice, window(self.entries, wishes))
@@ -74,8 +77,11 @@ def deal(session: Session, issue_id: int, cut: Cut, after: int, until: int, memo
         return {}
     special = _special(session, cut, [id_ for some in alike if some.stood[0][0] == 0 for id_, _ in some.people])
     memory.read(_entries(session, cut, alike, special))
-    had = cursors.already_had(session, [entry.id for entry in memory.entries if entry.anew], after, until)
-    odd = special.keys() | had.keys()  # for whom their cursors are not all there is to it
+    carried = _carried(session, issue_id, alike, special, after, until)
+    more = {entry.id for entries in carried.values() for entry in entries}
+    anew = {entry.id for entry in memory.entries if entry.anew}
+    had = cursors.already_had(session, sorted(anew | more), after, until)
+    odd = special.keys() | had.keys() | carried.keys()  # for whom their cursors are not all there is to it
     notices = _Notices(session, cut.publication_id)
     dealt: Dealt = defaultdict(list)
     for language, stood, people in alike:
@@ -83,7 +89,8 @@ def deal(session: Session, issue_id: int, cut: Cut, after: int, until: int, memo
         dealt[memory.owed(notice, Wishes(stood))] += [one for one in people if one[0] not in odd] if odd else people
         for person in [one for one in people if one[0] in odd] if odd else ():
             wishes = Wishes(stood, *special.get(person[0], ()))
-            dealt[memory.owed(notice, wishes, had.get(person[0], ()))].append(person)
+            owed = memory.owed(notice, wishes, had.get(person[0], ()), carried.get(person[0], ()))
+            dealt[owed].append(person)
     return {pinned: people for pinned, people in dealt.items() if pinned.entries and people}
 
 
@@ -111,6 +118,29 @@ def _special(session: Session, cut: Cut, everything: list[int]) -> dict[int, _Sp
         id_: _Special(frozenset(shielded.get(id_, ())), tuple(sorted(starts.get(id_, ()))))
         for id_ in shielded.keys() | starts.keys()
     }
+
+
+def _carried(
+    session: Session, issue_id: int, alike: Iterable[Alike], special: Mapping[int, _Special], after: int, until: int
+) -> dict[int, list[MailableEntry]]:
+    """By subscriber, what an issue that was cancelled left for them and this one brings; nobody else will."""
+    waiting = carrying.waiting(session, after, until)
+    if not waiting:
+        return {}
+    scopes = {id_: {scope for scope, _ in some.stood} for some in alike for id_, _ in some.people}
+    mine = [
+        row
+        for person, rows in waiting.items()
+        for row in rows
+        if carrying.covered(row.series_id, scopes.get(person, ()), special.get(person, _Special()).shielded)
+    ]
+    taken = carrying.take(session, mine, issue_id)
+    there = {row[0]: MailableEntry(*row) for row in carrying.published(session, [entry for _, entry in taken])}
+    found: dict[int, list[MailableEntry]] = defaultdict(list)
+    for person, entry in sorted(taken):
+        if entry in there:
+            found[person].append(there[entry])
+    return found
 
 
 def _entries(

@@ -178,6 +178,7 @@ def _finish(db: Database, issue_id: int, stands: int) -> None:
         if issue.frozen_to != stands or issue.frozen_at is not None:
             return
         issue.frozen_at = clock.now()
+        settle(session, issue_id)  # what a cancelled one carries over
         if issue.state == "freezing":
             issue.state = move("issue", ISSUE, str(issue_id), issue.state, "frozen" if issue.eligible else "empty")
             session.flush()

@@ -14,7 +14,7 @@ from syndication import clock
 from syndication.content import Record
 from syndication.digests.issues import zone_of
 from syndication.digests.schedule import AT_ONCE, last_slot, next_slot, slot_name
-from syndication.ledger import past
+from syndication.ledger import carrying, past
 from syndication.ledger.content import Series
 from syndication.ledger.mailings import Edition
 from syndication.ledger.suppressions import suppressed_among
@@ -121,6 +121,11 @@ class _Inquiry:
                     "maybe",
                     f"{self.address} may have got {self.title} with {which}: it was on the wire and the relay's reply was "
                     "lost; it is not sent again unasked.",
+                )
+            case "cancelled" if carrying.waits(self.session, delivery.id, self.entry.id):
+                return self._say(
+                    "will",
+                    f"{self.address} will get {self.title} with their next digest: {which} was cancelled and is carried over.",
                 )
             case "failed" | "suppressed" | "cancelled":
                 fate = {"failed": "was refused for good", "suppressed": "was suppressed", "cancelled": "was cancelled"}

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from syndication.ledger.tables import Entry, SeriesStart, Subscription
+from syndication.ledger.tables import Carried, Entry, SeriesStart, Subscription
 
 _ACTIVE = text("subscription.state = 'active'")  # literal: a partial index does not match a parameter
 
@@ -55,10 +55,16 @@ def chunk_ends(session: Session, cut: Cut, after: int, size: int) -> list[int]:
 
 
 def behind(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnElement[bool]]:
-    """Of the subscribers in (after, until], the active subscriptions that this issue would move."""
+    """Of the subscribers in (after, until], the active subscriptions that this issue would move, or for whose person
+    something was carried over."""
     earlier = exists().where(SeriesStart.subscription_id == Subscription.id, SeriesStart.cursor < cut.upto)
+    listed = exists().where(
+        Carried.subscriber_id == Subscription.subscriber_id,
+        Carried.taken_at.is_(None),
+        or_(Subscription.scope == 0, Carried.series_id == Subscription.scope),
+    )
     conditions = concerned(cut, after, until)
-    conditions.append(or_(Subscription.cursor < cut.upto, and_(Subscription.scope == 0, earlier)))
+    conditions.append(or_(Subscription.cursor < cut.upto, and_(Subscription.scope == 0, earlier), listed))
     if cut.active_by is not None:
         conditions.append(Subscription.active_at <= cut.active_by)
     return conditions

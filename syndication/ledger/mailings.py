@@ -41,6 +41,9 @@ class Issue(Base):
     done_at: Mapped[datetime | None]
     bundled_at: Mapped[datetime | None]  # its sent deliveries stand in bundles (see `ledger.past`)
     forgotten_at: Mapped[datetime | None]  # after the retention date `tally` alone is left
+    carry_over: Mapped[bool] = mapped_column(
+        default=False
+    )  # cancelled, and what it did not bring goes with the next (`Carried`)
     noted: Mapped[dict[str, Any] | None]  # before it was bundled: editions, first_sent_at, last_sent_at (ISO 8601)
     tally: Mapped[dict[str, Any] | None]  # state → deliveries that are neither rows nor bundled any more
 
@@ -120,6 +123,31 @@ class Delivery(Base):
     reply: Mapped[str] = mapped_column(Text, default="")  # the relay's last words, or why not
     sent_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+
+class Carried(Base):
+    """An entry that a cancelled issue did not bring to somebody, for their next window (see `ledger.carrying`).
+
+    `taken_by` is the issue that brought it; taken by none: they no longer follow its series.
+    """
+
+    __tablename__ = "carried"
+    __table_args__ = (
+        Index(
+            "ix_carried_waiting",
+            "subscriber_id",
+            postgresql_where=text("taken_at IS NULL"),
+            sqlite_where=text("taken_at IS NULL"),
+        ),
+    )
+
+    delivery_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(BigId)
+    series_id: Mapped[int] = mapped_column(BigId)
+    at: Mapped[datetime]
+    taken_by: Mapped[int | None] = mapped_column(BigId)
+    taken_at: Mapped[datetime | None]
 
 
 class Letter(Base):

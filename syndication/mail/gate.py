@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syndication.digests.editions import Pinned, editions_for
 from syndication.ledger.audience import Subscriber, Subscription
 from syndication.ledger.bulk import among
-from syndication.ledger.claims import Claimed, Outcome
+from syndication.ledger.claims import WITH_ISSUE, Claimed, Outcome
 from syndication.ledger.content import Entry
 from syndication.ledger.db import ledger_now
 from syndication.ledger.mailings import Edition, EditionEntry, Issue, Letter
@@ -69,7 +69,7 @@ def look_again(session: Session, rows: Collection[Claimed]) -> Passed:
             else:
                 passed.stopped.append(Outcome(row.id, "cancelled", "there is nothing to say in it"))
         elif issue is None or issue.state == "cancelled":
-            passed.stopped.append(Outcome(row.id, "cancelled", "the issue was cancelled"))
+            passed.stopped.append(Outcome(row.id, "cancelled", WITH_ISSUE))
         elif person is None:
             passed.stopped.append(Outcome(row.id, "suppressed", "the person was erased"))
         elif (row.publication_id, person.address_key) in barred:

@@ -97,3 +97,9 @@ def test_the_report_as_csv_as_a_page_and_who_has_a_cancelled_issue(db: Database,
     refused = run("digest", "report", "1", "--csv", "-", "--state", "bounced")
     assert refused.returncode == 1
     assert "no state of a delivery" in refused.stderr
+
+
+def test_a_cancelled_issue_goes_with_the_next_one(run: Run) -> None:
+    assert "3 get what it held with their next digest." in run("digest", "cancel", "1", "--carry-over").stdout
+    again = json.loads(run("digest", "cut", "--now", "--json").stdout)[0]
+    assert (again["sent"], json.loads(run("digest", "list", "--json").stdout)[1]["carried_over"]) == (3, 3)

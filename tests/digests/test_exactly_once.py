@@ -21,6 +21,7 @@ from sqlalchemy import event, select
 from syndication import clock
 from syndication.digests import issues
 from syndication.digests.repoint import repoint
+from syndication.ledger import carrying
 from syndication.ledger.db import Database
 from syndication.ledger.tables import (
     Base,
@@ -159,6 +160,8 @@ class ExactlyOnce(RuleBasedStateMachine):
             if wish is None or wish.state != "active":
                 return
             wish.state, wish.ended_at = "ended", self.now
+            session.flush()
+            carrying.drop_unfollowed(session, who)
         held = set(self.world.got(who, "pending", "sent"))
         self.must[who] = {e for e in self.must[who] if e in held or self._follows(who, self.entries[e])}
 
@@ -223,6 +226,14 @@ class ExactlyOnce(RuleBasedStateMachine):
             )
             session.flush()
             repoint(session, entry, entry.revision)
+
+    @precondition(lambda self: self._open_issues())
+    @rule(pick=st.integers(0, 5))
+    def cancel_and_carry_over(self, pick: int) -> None:
+        """An issue is cancelled, perhaps half frozen, perhaps half sent. Everybody must have what they had to have before."""
+        going = self._open_issues()
+        with clock.frozen(self.now), self.db.transaction() as session:
+            issues.cancel(session, going[pick % len(going)], carry_over=True)
 
     # -- what the workers do
 
@@ -307,7 +318,7 @@ class ExactlyOnce(RuleBasedStateMachine):
                 for who, must in self.must.items():
                     assert sorted(self.world.got(who, "sent")) == sorted(must), who
                 states = {issue.state for issue in self.world.issues()}
-                assert states <= {"done", "empty"}, states
+                assert states <= {"done", "empty", "cancelled"}, states
         finally:
             self.db.close()
             self.directory.cleanup()
@@ -316,6 +327,9 @@ class ExactlyOnce(RuleBasedStateMachine):
 
     def _new_person(self, scope: int, cadence: str, zone: str) -> None:
         self.must[self.world.join(self._series(scope), cadence, zone=zone)] = set()
+
+    def _open_issues(self) -> list[int]:
+        return [issue.id for issue in self.world.issues() if issue.state in {"cut", "freezing", "frozen"}]
 
     def _person(self, pick: int) -> int:
         people = sorted(self.must)
@@ -360,7 +374,7 @@ def test_long_lives(seed: int) -> None:
         pick, scope = chance.randrange(PEOPLE), chance.randrange(4)
         cadence, zone = chance.choice(CADENCES), chance.choice(ZONES)
         shown = len(machine.entries) > len(machine.withdrawn)
-        match chance.randrange(14):
+        match chance.randrange(15):
             case 0 if len(machine.must) < PEOPLE:
                 machine.subscribe(scope, cadence, zone)
             case 1:
@@ -381,6 +395,8 @@ def test_long_lives(seed: int) -> None:
                 machine.correct(pick)
             case 10:
                 machine.publish(scope or 1)
+            case 11 if machine._open_issues():
+                machine.cancel_and_carry_over(pick)
             case _:
                 machine.work(
                     chance.choice([1, 20, 61, 300, 700, 1445, 4000]),

@@ -23,6 +23,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_attempt_tries"), "attempt", ["tries"], unique=False)
     op.create_table(
+        "carried",
+        sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("series_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("taken_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("taken_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("delivery_id", "entry_id", name=op.f("pk_carried")),
+    )
+    op.create_index(
+        "ix_carried_waiting",
+        "carried",
+        ["subscriber_id"],
+        unique=False,
+        postgresql_where=sa.text("taken_at IS NULL"),
+        sqlite_where=sa.text("taken_at IS NULL"),
+    )
+    op.create_table(
         "chair",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("holder", sa.String(length=120), nullable=False),
@@ -127,6 +146,7 @@ def upgrade() -> None:
         sa.Column("done_at", UtcDateTime(), nullable=True),
         sa.Column("bundled_at", UtcDateTime(), nullable=True),
         sa.Column("forgotten_at", UtcDateTime(), nullable=True),
+        sa.Column("carry_over", sa.Boolean(), nullable=False),
         sa.Column("noted", sa.JSON(), nullable=True),
         sa.Column("tally", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_issue_publication_id")),
