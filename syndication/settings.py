@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from limits import parse as parse_rate
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
     feed_cache_bytes: int = Field(64_000_000, ge=0, description="Compressed feed documents one web process keeps.")
     feed_check_seconds: float = Field(
         0.5, gt=0, description="How often a web process compares its feeds with the ledger."
+    )
+
+    poll_limit: str = Field(
+        "120/hour",
+        description="How often one client may fetch one feed without saying what it has; empty: as often as it likes.",
     )
 
     document_max_bytes: int = Field(10_000_000, ge=1, description="Largest document that import takes, in bytes.")
@@ -151,6 +157,17 @@ class Settings(BaseSettings):
     def _mail_url(cls, value: str) -> str:
         if value and not _is_address(value, WAYS_TO_SEND):
             raise ValueError("give smtp://USER:PASSWORD@HOST:PORT, smtps://… or maildir:PATH")
+        return value
+
+    @field_validator("poll_limit")
+    @classmethod
+    def _poll_limit(cls, value: str) -> str:
+        try:
+            good = not value or parse_rate(value).amount > 0
+        except ValueError:
+            good = False
+        if not good or ";" in value:
+            raise ValueError("give one number and a time, such as 120/hour, or nothing")
         return value
 
     @field_validator("retry_ladder_minutes")

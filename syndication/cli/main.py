@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),
     "hub": ("hub", "app", "WebSub: topics, list, end."),
+    "readers": ("readers", "readers", "How many read the feeds through aggregators, as those say."),
     "export": ("export", "export", "Write everything public as a tree of files that nginx or an object store serves."),
     "doctor": ("doctor", "doctor", "What is wrong with this set-up, and how to mend it."),
 }

@@ -1,10 +1,11 @@
-"""Tables of running the service: facts about this ledger, who was seen working, who may beat, what was begun."""
+"""Tables of running the service: facts about this ledger, who was seen working, who may beat, what was begun,
+how many read us."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syndication.ledger.base import Base
@@ -50,3 +51,16 @@ class Attempt(Base):
     begun_at: Mapped[datetime]
     due_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class Reader(Base):
+    """What an aggregator said last of those who read a feed through it. `their_feed` is its own number of the feed."""
+
+    __tablename__ = "reader"
+
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"), primary_key=True)
+    format: Mapped[str] = mapped_column(String(4), primary_key=True)
+    aggregator: Mapped[str] = mapped_column(String(60), primary_key=True)
+    their_feed: Mapped[str] = mapped_column(String(40), primary_key=True, default="")
+    subscribers: Mapped[int]
+    seen_at: Mapped[datetime] = mapped_column(index=True)

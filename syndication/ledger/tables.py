@@ -17,13 +17,13 @@ from syndication.ledger.content import (
 )
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.mailings import Carried, Delivery, Edition, EditionEntry, Issue, Lease, Letter
-from syndication.ledger.operations import Attempt, Chair, Fact, Seen
+from syndication.ledger.operations import Attempt, Chair, Fact, Reader, Seen
 from syndication.ledger.partners import Partner, Pull
 from syndication.ledger.past import Bundle, IssueEntry
 
 __all__ = [
     "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry",
     "Entry", "Fact", "Feed", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic", "Issue", "IssueEntry", "Lease",
-    "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Revision", "Seen", "Series",
+    "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Reader", "Revision", "Seen", "Series",
     "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

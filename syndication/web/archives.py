@@ -15,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from syndication import clock
 from syndication.feeds import archives
 from syndication.feeds.artifacts import Rendered, render_page
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.view import feed_url
 from syndication.ledger.content import Feed, FeedPage, Publication
-from syndication.web.conditional import SUFFIX, chosen_encoding, names_tag
+from syndication.web.conditional import SUFFIX, chosen_encoding, judged, said
 from syndication.wiring import Wiring
 
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -88,8 +89,9 @@ def _answer(request: Request, form: Rendered, address: str, current: str) -> Res
     encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
     etag = form.etag + SUFFIX[encoding]
     headers = {"etag": f'"{etag}"', "cache-control": FOR_EVER, "vary": "accept-encoding"}
-    if names_tag(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers=headers)
+    status = judged(etag, None, said(request.headers.raw), clock.now())
+    if status:
+        return Response(status_code=status, headers=headers if status == 304 else _NO_STORE)
     headers |= {
         "link": f'<{address}>; rel="self", <{current}>; rel="current"',
         "access-control-allow-origin": "*",

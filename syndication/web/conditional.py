@@ -1,10 +1,11 @@
 """What a conditional request asks: which encoding to send, and whether the client has these bytes already. Pure.
 
-RFC 9110 §12.5.3 (Accept-Encoding), §13.1.2 (If-None-Match goes before) and §13.1.3 (If-Modified-Since alone is honoured).
+RFC 9110 §12.5.3 (Accept-Encoding), §13.1 (the conditions), §13.2.2 (their order).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
@@ -79,6 +80,47 @@ def names_tag(if_none_match: str, etag: str) -> bool:
         return True
     # Our tags have no comma, so that splitting at one never makes or unmakes one of them.
     return any(tag.strip().removeprefix("W/") == quoted for tag in if_none_match.split(","))
+
+
+def names_tag_strongly(if_match: str, etag: str) -> bool:
+    """Whether `If-Match` names `etag`; a weak tag names nothing (§13.1.1)."""
+    return if_match.strip() == "*" or any(tag.strip() == f'"{etag}"' for tag in if_match.split(","))
+
+
+def said(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name; those that came several times are one list (§5.3)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        found[name] = value if name not in found else found[name] + b"," + value
+    return found
+
+
+def is_conditional(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the client says what it has already."""
+    return b"if-none-match" in headers or b"if-modified-since" in headers
+
+
+def judged(etag: str, last_modified: datetime | None, headers: Mapping[bytes, bytes], now: datetime) -> int:
+    """304 or 412, or 0 where the document is the answer: the conditions in the order of §13.2.2. A date that is none is
+    ignored, and so are dates while the document has none to say."""
+    match, unmodified = headers.get(b"if-match"), headers.get(b"if-unmodified-since")
+    if match is not None:
+        if not names_tag_strongly(match.decode("latin-1"), etag):
+            return 412
+    elif unmodified is not None and last_modified is not None:
+        until = parsed_date(unmodified.decode("latin-1"))
+        if until is not None and last_modified > until:
+            return 412
+    none_match, since = headers.get(b"if-none-match"), headers.get(b"if-modified-since")
+    if none_match is None and since is None:
+        return 0
+    return 304 * not_modified(
+        etag,
+        last_modified,
+        none_match.decode("latin-1") if none_match is not None else None,
+        since.decode("latin-1") if since is not None else None,
+        now,
+    )
 
 
 def not_modified(

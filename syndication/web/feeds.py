@@ -17,8 +17,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import clock
-from syndication.web.conditional import SUFFIX, chosen_encoding, not_modified
+from syndication.web.conditional import SUFFIX, chosen_encoding, is_conditional, judged, said
+from syndication.web.politeness import Politeness
+from syndication.web.readership import Readership
 from syndication.web.shelf import OPML_PATH, Document, Shelf
+from syndication.web.visitors import client_of
 from syndication.wiring import Wiring
 
 Scope = MutableMapping[str, Any]
@@ -45,9 +48,13 @@ class Feeds:
 
     def __init__(self, wiring: Wiring) -> None:
         self.shelf = Shelf(wiring.db, wiring.base_url)
+        self._politeness = Politeness(wiring.settings.poll_limit)
+        self._readership = Readership(wiring.db)
+        self._trusted = wiring.settings.trusted_proxies
         self._interval = wiring.settings.feed_check_seconds
         self._room = wiring.settings.feed_cache_bytes
         self._next_check = float("-inf")
+        self._writing: asyncio.Future[None] | None = None
         self._check: asyncio.Future[None] | None = None
         self._bodies: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
         self._kept = 0
@@ -65,33 +72,33 @@ class Feeds:
         if document is None:
             await self._absent(send, path, method)
             return
-        accept = match = since = None
-        for name, value in scope["headers"]:
-            if name == b"accept-encoding":
-                accept = value
-            elif name == b"if-none-match":
-                match = value if match is None else match + b"," + value
-            elif name == b"if-modified-since":
-                since = value
-        encoding = chosen_encoding(accept.decode("latin-1")) if accept else ""
+        headers = said(scope["headers"])
+        agent = headers.get(b"user-agent", b"")
+        if document.feed_id and (b"subscriber" in agent or b"reader" in agent):
+            self._readership.note(document.feed_id, document.format, agent)
+        encoding = chosen_encoding(headers.get(b"accept-encoding", b"").decode("latin-1"))
         now = clock.now()
-        if (match or since) and not_modified(
-            document.etag + SUFFIX[encoding],
-            document.said_last_modified(now),
-            match.decode("latin-1") if match is not None else None,
-            since.decode("latin-1") if since is not None else None,
-            now,
-        ):
+        status = judged(document.etag + SUFFIX[encoding], document.said_last_modified(now), headers, now)
+        if status == 304:
             await send({"type": "http.response.start", "status": 304, "headers": document.validators(encoding, now)})
             await send({"type": "http.response.body", "body": b""})
             return
+        if status == 412:
+            await _say(send, 412, "It is not what you say it is.", method, [_NO_STORE])
+            return
+        if method == "GET" and not is_conditional(headers):
+            wait = self._politeness.wait(client_of(scope, self._trusted), agent, path, clock.monotonic())
+            if wait:
+                say = "Too often. Send If-None-Match with the ETag that you got: such polls are never refused."
+                await _say(send, 429, say, method, [(b"retry-after", str(wait).encode()), _NO_STORE])
+                return
         found = await self._body(path, document, encoding)
         if found is None:
             await self._absent(send, path, method)
             return
         document, body = found
-        headers = [*document.headers(encoding, now), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        start = [*document.headers(encoding, now), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": start})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     async def _absent(self, send: Send, path: str, method: str) -> None:
@@ -120,6 +127,10 @@ class Feeds:
         finally:
             self._next_check = began + self._interval
             self._check = None
+        if self._readership.due(began) and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.ensure_future(
+                asyncio.to_thread(self._readership.write, began)
+            )  # nobody waits for it
 
     async def _body(self, path: str, document: Document, encoding: str) -> tuple[Document, bytes] | None:
         """The document as of its bytes (which may be newer than asked for) and the bytes to send."""

@@ -12,13 +12,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from syndication import clock
-from syndication.ledger import schema
+from syndication.ledger import readership, schema
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.db import ledger_now
 from syndication.ledger.machines import Push
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.operations import Seen
 from syndication.wiring import Wiring, running_service
+
+_FEEDS_NAMED = 200  # those that are read most; `syndicate readers` has them all
 
 
 def unready(wiring: Wiring) -> list[str]:
@@ -76,6 +78,11 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
                 session.scalar(select(func.count()).select_from(Feed).where(Feed.rendered_seq < Feed.wanted_seq)) or 0
             )
             _at_work(session, registry)
+            readers = Gauge(
+                "syndication_readers", "Subscribers of a feed that aggregators speak of", ["feed"], registry=registry
+            )
+            for row in readership.by_feed(session)[:_FEEDS_NAMED]:
+                readers.labels(row["feed"]).set(row["subscribers"])
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from syndication.web.conditional import chosen_encoding, http_date, names_tag, not_modified
+from syndication.web.conditional import chosen_encoding, http_date, judged, names_tag, not_modified, said
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 OLD = NOW - timedelta(days=1)
@@ -74,6 +74,51 @@ def test_tag_is_not_named(header: str) -> None:
 def test_tags_go_before_dates() -> None:
     assert not not_modified("a", OLD, '"b"', http_date(NOW), NOW)
     assert not_modified("a", OLD, '"a"', http_date(OLD - timedelta(days=9)), NOW)
+
+
+def asked(**headers: str) -> dict[bytes, bytes]:
+    return {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 0),
+        ({"if_match": '"a"'}, 0),
+        ({"if_match": "*"}, 0),
+        ({"if_match": '"x", "a"'}, 0),
+        ({"if_match": '"x"'}, 412),
+        ({"if_match": 'W/"a"'}, 412),  # the comparison is strong here
+        ({"if_match": ""}, 412),
+        ({"if_unmodified_since": http_date(OLD)}, 0),
+        ({"if_unmodified_since": http_date(NOW)}, 0),
+        ({"if_unmodified_since": http_date(OLD - timedelta(seconds=1))}, 412),
+        ({"if_unmodified_since": "yesterday"}, 0),
+        # If-Match goes before If-Unmodified-Since, both before the others, If-None-Match before If-Modified-Since
+        ({"if_match": '"a"', "if_unmodified_since": http_date(OLD - timedelta(days=1))}, 0),
+        ({"if_match": '"x"', "if_none_match": '"a"'}, 412),
+        ({"if_match": '"a"', "if_none_match": '"a"'}, 304),
+        ({"if_match": '"a"', "if_none_match": '"x"'}, 0),
+        ({"if_unmodified_since": http_date(OLD - timedelta(days=1)), "if_none_match": '"a"'}, 412),
+        ({"if_unmodified_since": http_date(OLD), "if_modified_since": http_date(OLD)}, 304),
+        ({"if_none_match": '"x"', "if_modified_since": http_date(NOW)}, 0),
+        ({"if_none_match": '"a"', "if_modified_since": "nonsense"}, 304),
+        ({"if_none_match": "", "if_modified_since": http_date(NOW)}, 0),
+        ({"if_modified_since": http_date(OLD)}, 304),
+        ({"if_none_match": '"\xe9", W/"a"'}, 304),
+    ],
+)
+def test_the_order_of_the_conditions(headers: dict[str, str], status: int) -> None:
+    assert judged("a", OLD, asked(**headers), NOW) == status
+
+
+def test_dates_prove_nothing_where_none_is_said() -> None:
+    assert judged("a", None, asked(if_unmodified_since=http_date(OLD - timedelta(days=9))), NOW) == 0
+    assert judged("a", None, asked(if_modified_since=http_date(NOW)), NOW) == 0
+
+
+def test_headers_that_came_twice_are_one_list() -> None:
+    assert said([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]) == {b"a": b"1,3", b"b": b"2"}
 
 
 def test_dates_alone() -> None:

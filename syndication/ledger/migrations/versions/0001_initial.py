@@ -372,6 +372,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_partner_token_hash")),
     )
     op.create_table(
+        "reader",
+        sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("format", sa.String(length=4), nullable=False),
+        sa.Column("aggregator", sa.String(length=60), nullable=False),
+        sa.Column("their_feed", sa.String(length=40), nullable=False),
+        sa.Column("subscribers", sa.Integer(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_reader_feed_id")),
+        sa.PrimaryKeyConstraint("feed_id", "format", "aggregator", "their_feed", name=op.f("pk_reader")),
+    )
+    op.create_index(op.f("ix_reader_seen_at"), "reader", ["seen_at"], unique=False)
+    op.create_table(
         "subscription",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
