@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 QUEUES = {
     "publish.publish_due": "publish",
     "publish.render_owed": "publish",
+    "publish.forget_unused": "maintenance",
     "digests.cut_due": "digests",
     "digests.freeze": "digests",
     "digests.look_through": "maintenance",

@@ -15,7 +15,7 @@ from syndication.settings import PREFIX, Settings, unknown_names
 
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 # Who has one of these addresses may do what it is for: read as a partner, confirm, change, leave, read a mail.
-_KEYED = re.compile(r"(/(?:partners/c|confirm|preferences|unsubscribe|issues)/)[^/\s\"'?]+")
+_KEYED = re.compile(r"(/(?:partners/c|confirm|preferences|unsubscribe|issues|feeds/key)/)[^/\s\"'?]+")
 
 
 def without_secrets(text: str) -> str:

@@ -9,22 +9,25 @@ owed. A crash leaves all of it or nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
 from syndication.feeds import archives, artifacts
+from syndication.feeds.scope import keep_marks, open_feeds, touched
 from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Publication, Revision
 from syndication.ledger.db import Database, ring_after_commit
 from syndication.ledger.lookup import content_of, the_publication
+
+AT_ONCE = ("all", "series")  # kinds of feeds that are rendered within the act; others are owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +151,16 @@ def take_numbers(session: Session, publication_id: int, count: int) -> int:
     return taken
 
 
-def _feeds(session: Session, plan: Plan) -> list[Feed]:
-    touched = {e.series_id for e in plan.entries}
-    feeds = session.scalars(select(Feed).where(Feed.publication_id == plan.publication.id, Feed.gone.is_(False)))
-    return [f for f in feeds if not f.series_ids or touched & set(f.series_ids)]
-
-
 def _render(session: Session, plan: Plan, base_url: str) -> dict[int, artifacts.Rendering]:
     return {
         feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
-        for feed in _feeds(session, plan)
-        if feed.kind != "scope"
+        for feed in _once(touched(session, plan.publication, plan.entries))
+        if feed.kind in AT_ONCE
     }
+
+
+def _once(found: Mapping[int, list[Feed]]) -> list[Feed]:
+    return list({feed.id: feed for feeds in found.values() for feed in feeds}.values())
 
 
 def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering], base_url: str) -> None:
@@ -179,9 +180,10 @@ def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering
     attempts.finished(session, [attempts.named("publish", entry.id) for entry in plan.entries])
     for entry in plan.entries:  # mail that waits says what is true now
         repoint(session, entry, entry.revision if entry.state == "published" else None)
-    feeds = _feeds(session, plan)
-    archives.changed(session, feeds, plan.entries)
-    for feed in feeds:
+    found = touched(session, plan.publication, plan.entries)
+    archives.changed(session, found, plan.entries)
+    open_feeds(session, plan.publication, keep_marks(session, plan.publication, plan.entries))
+    for feed in _once(found):
         feed.wanted_seq = seq
         if feed.id in rendered:
             artifacts.store(session, feed, rendered[feed.id], seq)

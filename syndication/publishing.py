@@ -216,10 +216,16 @@ def readdress(db: Database, base_url: str, hubs: Sequence[str] = ()) -> bool:
 def rerender_all(db: Database, base_url: str, hubs: Sequence[str] = ()) -> int:
     """Everything that the base address and the hubs owe, now; how many feeds."""
     readdress(db, base_url, hubs)
-    even_out(db)
+    return catch_up(db, base_url)
+
+
+def catch_up(db: Database, base_url: str) -> int:
+    """Renders until nothing is owed; how many feeds. What a first rendering finds too long is cut and rendered again."""
     total = 0
+    even_out(db)
     while done := artifacts.render_owed(db, base_url):
         total += done
+        even_out(db)
     return total
 
 

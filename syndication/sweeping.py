@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from syndication import embargo, publishing
+from syndication import defining, embargo, publishing
 from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
@@ -52,9 +52,8 @@ def _mail(kinds: tuple[str, ...]) -> Owed:
 
 
 def _render(wiring: Wiring) -> None:
-    publishing.even_out(wiring.db)
-    while artifacts.render_owed(wiring.db, wiring.base_url):
-        pass
+    defining.come_due(wiring.db)
+    publishing.catch_up(wiring.db, wiring.base_url)
 
 
 def _freeze(wiring: Wiring, issue_id: int) -> None:
@@ -78,7 +77,13 @@ OWED: dict[str, Owed] = {
         lambda wiring: embargo.publish_due(wiring.db, wiring.base_url),
     ),
     "publish.render_owed": Owed(
-        lambda session: _when(bool(archives.uneven(session, 1) or artifacts.owed(session, 1))), _render
+        lambda session: _when(
+            bool(archives.uneven(session, 1) or artifacts.owed(session, 1) or defining.anything_due(session))
+        ),
+        _render,
+    ),
+    "publish.forget_unused": Owed(
+        lambda session: _when(defining.anything_unused(session)), lambda wiring: defining.forget_unused(wiring.db)
     ),
     "digests.cut_due": Owed(
         lambda session: _when(issues.anything_to_cut(session)),

@@ -16,3 +16,9 @@ def publish_due() -> None:
 def render() -> None:
     """Feeds that are behind, until none is."""
     do(wiring(), "publish.render_owed")
+
+
+@app.task(name="publish.forget_unused")  # type: ignore[untyped-decorator]
+def forget_unused() -> None:
+    """Feeds made on demand that nobody asks for."""
+    do(wiring(), "publish.forget_unused")

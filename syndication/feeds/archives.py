@@ -9,18 +9,19 @@ rendered when it is asked for, from the ledger, through the same gate as every f
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Tuple, func, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from syndication.feeds.scope import in_scope
 from syndication.ledger.content import Entry, Feed, FeedPage
 
 PAGE = 20  # entries; the tail has as many, or up to one fewer than twice as many
 AT_MOST = 4 * PAGE + 50  # a longer tail is cut by `even_out`, not by whoever publishes
-_ADDRESS = re.compile(r"/feeds/([a-z0-9][a-z0-9+-]*)/archive/(\d{1,18})-(\d{1,9})\.(\d{1,9})\.(rss|atom|json)")
+_ADDRESS = re.compile(r"/feeds/([a-z0-9][a-z0-9.+-]*)/archive/(\d{1,18})-(\d{1,9})\.(\d{1,9})\.(rss|atom|json)")
 
 
 class Key(NamedTuple):
@@ -58,13 +59,6 @@ class Wanted(NamedTuple):
 def key_of(entry: Entry) -> Key:
     assert entry.published_at is not None, "a published entry has its dates"
     return Key(entry.published_at, entry.id)
-
-
-def in_scope(feed: Feed) -> ColumnElement[bool]:
-    """The entries a feed is about."""
-    if feed.series_ids:
-        return Entry.series_id.in_(feed.series_ids)
-    return Entry.publication_id == feed.publication_id
 
 
 def newest_page(session: Session, feed: Feed, below: FeedPage | None = None) -> FeedPage | None:
@@ -111,14 +105,14 @@ def cut(session: Session, feed: Feed, bounds: Sequence[Key]) -> None:
         session.execute(insert(FeedPage), [{"feed_id": feed.id, "upto_at": b.at, "upto_id": b.id} for b in bounds])
 
 
-def changed(session: Session, feeds: Sequence[Feed], entries: Sequence[Entry]) -> None:
-    """Entries were corrected, withdrawn or published with an old date: the pages they lie in and every newer one get new
-    addresses; a page that grew is looked at by `even_out`."""
+def changed(session: Session, touched: Mapping[int, Sequence[Feed]], entries: Sequence[Entry]) -> None:
+    """Entries (`touched`: id → feeds that show it) were corrected, withdrawn or published with an old date: the pages they lie
+    in and every newer one get new addresses; a page that grew is looked at by `even_out`."""
     for entry in entries:
         if entry.published_at is None:
             continue
-        mine = [f.id for f in feeds if not f.series_ids or entry.series_id in f.series_ids]
-        touched = session.scalars(
+        mine = [feed.id for feed in touched[entry.id] if feed.archived]
+        moved = session.scalars(
             update(FeedPage)
             .where(
                 FeedPage.feed_id.in_(mine),
@@ -128,7 +122,7 @@ def changed(session: Session, feeds: Sequence[Feed], entries: Sequence[Entry]) -
             .returning(FeedPage.feed_id),
             execution_options={"synchronize_session": False},
         )
-        uneven = set(touched)
+        uneven = set(moved)
         if uneven and entry.state == "published":
             session.execute(
                 update(Feed).where(Feed.id.in_(uneven)).values(uneven=True),

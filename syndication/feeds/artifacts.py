@@ -14,30 +14,19 @@ from datetime import datetime, timedelta
 
 import brotli
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import SyndicationError
-from syndication.feeds import archives
+from syndication.feeds import archives, periods, scope
 from syndication.feeds.archives import Key
 from syndication.feeds.formats import FORMATS, gate
-from syndication.feeds.view import (
-    FeedView,
-    ItemView,
-    as_uri,
-    briefer,
-    clean,
-    feed_url,
-    hub_url,
-    item_view,
-    series_url,
-)
-from syndication.feeds.words import words
-from syndication.ledger import attempts, notices
-from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication, Series
+from syndication.feeds.showing import feed_view, moment
+from syndication.feeds.view import FeedView, briefer
+from syndication.ledger import attempts
+from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication
 from syndication.ledger.db import Database, ring_after_commit
-from syndication.ledger.lookup import content_of
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +56,7 @@ class Rendering:
     entry_ids: tuple[int, ...]
     cuts: tuple[Key, ...]
     uneven: bool
+    due_at: datetime | None = None  # of a digest: when its next item is there
 
 
 def ensure_feed(
@@ -92,6 +82,7 @@ def ensure_feed(
         )
         session.add(feed)
         session.flush()
+        scope.index(session, feed)
     return feed
 
 
@@ -100,17 +91,23 @@ def render(
 ) -> Rendering:
     """All formats of a feed from this session's view of the ledger, gated. `changed` are entries changed in memory only.
 
-    What does not fit, by number or by size, becomes a page of the archive (see `feeds.archives`); a private feed has none
-    and shows the newest. Raises DisclaimerBreach where a format forgot the notice or has it twice.
+    What does not fit, by number or by size, becomes a page of the archive (see `feeds.archives`); some feeds have none and show
+    the newest. Raises DisclaimerBreach where a format forgot the notice or has it twice.
     """
     mine = [e for e in changed if not feed.series_ids or e.series_id in feed.series_ids]
-    page = None if feed.private else archives.newest_page(session, feed)
+    if feed.digest:
+        return _digest(session, publication, feed, base_url)
+    page = archives.newest_page(session, feed) if feed.archived else None
     tail = _tail(session, feed, page, mine)
     cuts: list[Key] = []
-    uneven = len(tail) > archives.AT_MOST
-    whole = feed.private or uneven  # then what does not fit is left out, here
+    uneven = feed.archived and len(tail) > archives.AT_MOST
+    whole = not feed.archived or uneven  # then what does not fit is left out, here
     if whole:
-        tail = tail[: archives.PAGE]
+        tail = tail[: feed.newest or archives.PAGE]
+    fewest = FEWEST
+    if feed.order == "part":
+        tail.sort(key=lambda e: (e.part is None, e.part or 0, archives.key_of(e)))
+        fewest = len(tail)  # who reads from the start misses nothing; long texts are shortened
     while len(tail) >= 2 * archives.PAGE:
         cuts.append(archives.key_of(tail[-archives.PAGE]))
         tail = tail[: -archives.PAGE]
@@ -118,9 +115,9 @@ def render(
         older = archives.link_to(page, mine, cuts)
         view = feed_view(session, publication, feed, base_url, tail, mine, older)
         bodies = {name: fmt.render(view) for name, fmt in FORMATS.items()}
-        if len(tail) <= FEWEST or max(map(len, bodies.values())) <= MAX_BYTES:
+        if len(tail) <= fewest or max(map(len, bodies.values())) <= MAX_BYTES:
             break
-        left = max(FEWEST, len(tail) * 3 // 4)
+        left = max(fewest, len(tail) * 3 // 4)
         if not whole:
             cuts.append(archives.key_of(tail[left]))
         tail = tail[:left]
@@ -129,7 +126,23 @@ def render(
         forms=tuple(form_of(name, body, view) for name, body in bodies.items()),
         entry_ids=tuple(item.entry_id for item in view.items),
         cuts=tuple(cuts),
-        uneven=uneven and not feed.private,
+        uneven=uneven,
+    )
+
+
+def _digest(session: Session, publication: Publication, feed: Feed, base_url: str) -> Rendering:
+    """A feed with one item for each day or week that is over."""
+    now = clock.now()
+    found = periods.items_of(session, publication, feed, base_url, now)
+    empty = feed_view(session, publication, feed, base_url, [], [], None)
+    view = replace(empty, items=tuple(found), updated=max((i.updated for i in found), default=publication.created_at))
+    view, bodies = _fitting(view, {name: fmt.render(view) for name, fmt in FORMATS.items()})
+    return Rendering(
+        forms=tuple(form_of(name, body, view) for name, body in bodies.items()),
+        entry_ids=(),
+        cuts=(),
+        uneven=False,
+        due_at=periods.due_at(session, publication, feed, now),
     )
 
 
@@ -143,7 +156,7 @@ def render_page(
     at = {
         name: archives.address(base_url, feed, archives.Link(page.upto_id, page.generation), name) for name in FORMATS
     }
-    stamps = [_moment(entry.updated_at) for entry in entries]
+    stamps = [moment(entry.updated_at) for entry in entries]
     view = replace(
         whole, self_urls=at, current_urls=whole.self_urls, hubs=(), updated=max(stamps, default=page.upto_at)
     )
@@ -167,74 +180,15 @@ def _tail(session: Session, feed: Feed, page: FeedPage | None, mine: Sequence[En
     """The published entries beyond the newest page, the newest first; of very many the newest."""
     found = session.scalars(
         select(Entry)
-        .where(archives.in_scope(feed), Entry.state == "published", *archives.beyond(page))
+        .where(scope.in_scope(feed), Entry.state == "published", *archives.beyond(page))
         .order_by(Entry.published_at.desc(), Entry.id.desc())
-        .limit(archives.PAGE + len(mine) if feed.private else archives.AT_MOST + 1 + len(mine))
+        .limit((archives.AT_MOST + 1 if feed.archived else feed.newest or archives.PAGE) + len(mine))
     ).unique()
     bound = archives.bound_of(page) if page else None
     by_id = {
         e.id: e for e in (*found, *mine) if e.state == "published" and (bound is None or archives.key_of(e) > bound)
     }
     return sorted(by_id.values(), key=archives.key_of, reverse=True)
-
-
-def feed_view(
-    session: Session,
-    publication: Publication,
-    feed: Feed,
-    base_url: str,
-    entries: Sequence[Entry],
-    mine: Sequence[Entry],
-    older: archives.Link | None,
-) -> FeedView:
-    """A document of the feed that shows `entries` with their notices. `mine` are those whose dates the feed's own date must
-    not be older than; `older` is the page to go on with."""
-    stamps = [session.scalar(select(func.max(Entry.updated_at)).where(archives.in_scope(feed)))]
-    series = session.get_one(Series, feed.series_ids[0]) if feed.kind == "series" else None
-    older_urls = {fmt: archives.address(base_url, feed, older, fmt) for fmt in FORMATS} if older else {}
-    return FeedView(
-        id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}",
-        title=clean(f"{publication.name}: {series.title}" if series else publication.name),
-        description=clean(
-            (series.description if series else "")
-            or words(publication.language).every_entry.format(publication=publication.name)
-        ),
-        language=publication.language,
-        home_url=series_url(base_url, series.slug) if series else f"{base_url}/",
-        self_urls={fmt: feed_url(base_url, feed.name, fmt, private=feed.private) for fmt in FORMATS},
-        updated=max((s for s in (*stamps, *(e.updated_at for e in mine)) if s), default=publication.created_at),
-        publisher=clean(publication.name),
-        publisher_url=as_uri(publication.url),
-        items=tuple(_item(session, publication, entry, base_url) for entry in entries),
-        hubs=() if feed.private else hubs_of(publication, base_url),
-        older_urls=older_urls,
-    )
-
-
-def hubs_of(publication: Publication, base_url: str) -> tuple[str, ...]:
-    """Every hub that pushes the public feeds: ours first."""
-    return (hub_url(base_url), *filter(None, publication.hubs.split(",")))
-
-
-def _item(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
-    assert entry.revision is not None
-    content = content_of(entry.revision)
-    language = content.language or publication.language
-    return item_view(
-        content,
-        notices.current(session, publication.id, language),
-        entry_id=entry.id,
-        tag_uri=entry.tag_uri,
-        base_url=base_url,
-        language=language,
-        series_slug=entry.series.slug,
-        series_title=entry.series.title,
-        series_note=entry.series.note,
-        slug=entry.slug,
-        part=entry.part,
-        published=_moment(entry.published_at),
-        updated=_moment(entry.updated_at),
-    )
 
 
 def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
@@ -265,6 +219,7 @@ def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
         artifact.seq = seq
         artifact.entry_revisions = [revisions[i] for i in rendering.entry_ids]
     archives.cut(session, feed, rendering.cuts)
+    feed.due_at = rendering.due_at
     feed.uneven = feed.uneven or rendering.uneven
     session.flush()
     return True
@@ -272,7 +227,8 @@ def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
 
 def owed(session: Session, limit: int = 50) -> list[int]:
     """Ids of feeds that are behind, without those that failed so often that they wait."""
-    query = select(Feed.id).where(Feed.rendered_seq < Feed.wanted_seq, Feed.gone.is_(False)).order_by(Feed.id)
+    behind = select(Feed.id).where(Feed.rendered_seq < Feed.wanted_seq, Feed.gone.is_(False))
+    query = behind.order_by(Feed.kind == "composed", Feed.id)  # what single readers put together comes last
     return list(session.scalars(query.where(~attempts.waits(session, "feed", Feed.id)).limit(limit)))
 
 
@@ -283,19 +239,26 @@ def render_owed(db: Database, base_url: str, limit: int = 50) -> int:
     done = 0
     for work in (work for part in attempts.in_turn(db, list(works)) for work in part):
         try:
-            with db.reading() as session:
-                feed = session.get_one(Feed, works[work])
-                publication = session.get_one(Publication, feed.publication_id)
-                rendered = render(session, publication, feed, base_url)
-                seq = publication.seq
-            with db.transaction() as session:
-                done += store(session, session.get_one(Feed, works[work]), rendered, seq)
-                attempts.finished(session, [work])
+            done += render_one(db, base_url, works[work], work)
         except SyndicationError as error:
             log.error("a feed cannot be rendered; it keeps its last good bytes", feed=works[work], reason=str(error))
             with db.transaction() as session:
                 attempts.failed(session, work, str(error))
     return done
+
+
+def render_one(db: Database, base_url: str, feed_id: int, work: str = "") -> bool:
+    """Renders one feed on a snapshot and stores it, unless a newer rendering is there; `work` is the attempt that ends so."""
+    with db.reading() as session:
+        feed = session.get_one(Feed, feed_id)
+        publication = session.get_one(Publication, feed.publication_id)
+        rendered = render(session, publication, feed, base_url)
+        seq = publication.seq
+    with db.transaction() as session:
+        stored = store(session, session.get_one(Feed, feed_id), rendered, seq)
+        if work:
+            attempts.finished(session, [work])
+    return stored
 
 
 def _fitting(view: FeedView, bodies: dict[str, bytes]) -> tuple[FeedView, dict[str, bytes]]:
@@ -307,8 +270,3 @@ def _fitting(view: FeedView, bodies: dict[str, bytes]) -> tuple[FeedView, dict[s
         view = replace(view, items=tuple(briefer(item) if item is longest else item for item in view.items))
         bodies = {name: FORMATS[name].render(view) for name in bodies}
     return view, bodies
-
-
-def _moment(value: datetime | None) -> datetime:
-    assert value is not None, "a published entry has its dates"
-    return value

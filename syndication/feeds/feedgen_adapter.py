@@ -120,8 +120,9 @@ def rss_bytes(view: FeedView) -> bytes:
     feed.ttl(60)
     for item in view.items:
         entry = _entry(view, item)
-        entry.description(item.summary)
-        entry.content(item.content_html)
+        entry.description(item.summary if item.full else item.content_html)
+        if item.full:
+            entry.content(item.content_html)
         feed.add_entry(entry, order="append")
     result: bytes = feed.rss_str()
     return result
@@ -135,8 +136,11 @@ def atom_bytes(view: FeedView) -> bytes:
         entry = _entry(view, item)
         if item.authors:
             entry.author([{"name": a.name, **({"uri": a.url} if a.url else {})} for a in item.authors], replace=True)
-        entry.summary(item.summary)
-        entry.content(item.content_html, type="html")
+        if item.full:
+            entry.summary(item.summary)
+            entry.content(item.content_html, type="html")
+        else:
+            entry.summary(item.content_html, type="html")
         feed.add_entry(entry, order="append")
     result: bytes = feed.atom_str()
     return result

@@ -46,6 +46,7 @@ class ItemView:
     related: tuple[Related, ...]
     image_url: str | None
     licence_url: str | None
+    full: bool = True  # else `content_html` is a beginning only, and stands where a format has its summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,14 @@ def as_uri(address: str) -> str:
     return urlunsplit((parts.scheme, netloc, path, query, anchor))
 
 
-def feed_url(base_url: str, name: str, fmt: str, *, private: bool = False) -> str:
-    """Where a feed is fetched: `/feeds/<name>.<fmt>`; a partner's at one address for all, known by their token."""
-    return f"{base_url}/partners/v1/feed.{fmt}" if private else f"{base_url}/feeds/{name}.{fmt}"
+def feed_url(base_url: str, name: str, fmt: str) -> str:
+    """Where a public feed is fetched."""
+    return f"{base_url}/feeds/{name}.{fmt}"
+
+
+def feed_page_url(base_url: str, name: str) -> str:
+    """The page that tells people what a feed is."""
+    return f"{base_url}/feeds/{name}/"
 
 
 def hub_url(base_url: str) -> str:
@@ -179,6 +185,11 @@ def item_view(
 def briefer(item: ItemView) -> ItemView:
     """The item with the beginning of its text instead of all of it."""
     return replace(item, summary=_shortened(item.summary), content_html=item.brief_html)
+
+
+def teaser(item: ItemView) -> ItemView:
+    """The item of a feed that shows standfirsts."""
+    return replace(briefer(item), full=False)
 
 
 def _shortened(text: str) -> str:

@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """`numbered` takes {part}, `whole` {title}, `every_entry` {publication}."""
+    """`numbered` takes {part}, `whole` {title}, `every_entry` {publication}, `week_of` {date}."""
 
     plain: str
     numbered: str
     more: str
     whole: str
     every_entry: str
+    daily: str
+    weekly: str
+    week_of: str
 
 
 WORDS = {
@@ -22,6 +25,9 @@ WORDS = {
         "For more on this topic please see:",
         "Read the whole text of “{title}”",
         "Every new entry of {publication}.",
+        "daily",
+        "weekly",
+        "week of {date}",
     ),
     "de": Words(
         "Teil der Reihe",
@@ -29,6 +35,9 @@ WORDS = {
         "Mehr zu diesem Thema:",
         "Den ganzen Text von „{title}“ lesen",
         "Jeder neue Beitrag von {publication}.",
+        "täglich",
+        "wöchentlich",
+        "Woche ab {date}",
     ),
     "fr": Words(
         "Dans la série",
@@ -36,6 +45,9 @@ WORDS = {
         "À lire aussi sur ce sujet :",
         "Lire le texte entier de « {title} »",
         "Tous les nouveaux textes de {publication}.",
+        "chaque jour",
+        "chaque semaine",
+        "semaine du {date}",
     ),
     "es": Words(
         "Parte de la serie",
@@ -43,6 +55,9 @@ WORDS = {
         "Más sobre este tema:",
         "Leer el texto completo de «{title}»",
         "Todos los textos nuevos de {publication}.",
+        "cada día",
+        "cada semana",
+        "semana del {date}",
     ),
 }
 

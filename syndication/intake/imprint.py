@@ -13,11 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.errors import BadInput
+from syndication.defining import Definition, define, known_series
+from syndication.errors import BadInput, Conflict
 from syndication.feeds.artifacts import ensure_feed
 from syndication.feeds.disclaimers import STANDARD
-from syndication.intake.tree import PUBLICATION, SERIES, PublicationFile, is_slug, read_publication, read_series
-from syndication.ledger.content import Publication, Series
+from syndication.feeds.naming import is_name
+from syndication.intake.tree import PUBLICATION, SERIES, PublicationFile, read_publication, read_series
+from syndication.ledger.content import Feed, Publication, Series
 from syndication.ledger.lookup import the_publication
 from syndication.press import touch
 from syndication.publishing import add_notice
@@ -48,22 +50,35 @@ def keep_publication(session: Session, file: Path) -> Publication:
         changed |= add_notice(session, publication, language, template).fresh
     if changed and not fresh:
         touch(session, publication.id)
+    folders = {folder.name for folder in file.parent.iterdir() if folder.is_dir()}
+    for part in said.feeds:
+        where = f"{PUBLICATION}, feed {part.name}"
+        known_series(session, [slug for slug in part.series if slug not in folders], where)
+        if part.name in folders:
+            raise Conflict(f"{part.name!r} is a series;", where=where, remedy="choose another name for the feed.")
+        define(session, publication, Definition(**part.model_dump()), where=where)
     return publication
 
 
 def keep_series(session: Session, folder: Path) -> Series:
     """The series of a folder; its slug is the folder's name."""
-    if not is_slug(folder.name):
+    if not is_name(folder.name):
         raise BadInput(
             f"{folder.name!r} cannot be the slug of a series;",
             where=f"{folder.name}/",
-            remedy="name the folder in small letters, digits and hyphens, and neither all nor scope-….",
+            remedy="name the folder in small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
         )
     said = read_series(folder / SERIES, f"{folder.name}/{SERIES}")
     publication = the_publication(session)
     series = session.scalars(select(Series).where(Series.slug == folder.name)).first()
     fresh = series is None
     if series is None:
+        if session.scalars(select(Feed.id).where(Feed.name == folder.name)).first() is not None:
+            raise Conflict(
+                f"there is a feed {folder.name!r} already;",
+                where=f"{folder.name}/",
+                remedy="give the series another name, or end that feed and define it under another.",
+            )
         series = Series(publication_id=publication.id, slug=folder.name, created_at=clock.now())
         session.add(series)
     before = None if fresh else (series.title, series.description, series.order, series.note)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from anyascii import anyascii
-
 from syndication.content import EntryContent, EntryDraft
 from syndication.dates import in_zone
 from syndication.errors import BadInput
+from syndication.feeds.naming import slugified
 from syndication.intake.blocks import Structured, structured
 from syndication.intake.decode import check_size, decode
 from syndication.intake.document import Read
@@ -111,12 +110,6 @@ def _body(read: Read, folder: Folder, source: str) -> Structured:
     if front.standfirst and body.standfirst and front.standfirst != body.standfirst:
         warnings.append("the standfirst in the text was taken, the one of the front matter was left out")
     return replace(body, warnings=tuple(warnings))
-
-
-def slugified(text: str) -> str:
-    """Small ASCII letters, digits and hyphens, at most 80; other scripts in Latin letters. Empty where nothing is left."""
-    plain = anyascii(unicodedata.normalize("NFC", text)).lower().replace("'", "")
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")
 
 
 def numbered(stem: str) -> tuple[int | None, str]:

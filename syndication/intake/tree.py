@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from email import policy
 from email.errors import HeaderParseError, ObsoleteHeaderDefect
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,13 +19,7 @@ from syndication.intake.decode import without_controls
 
 PUBLICATION = "publication.toml"
 SERIES = "series.toml"
-RESERVED = frozenset({"all"})  # the feed of everything, and the wish for it
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
-
-
-def is_slug(name: str) -> bool:
-    """May it stand in an address as it is?"""
-    return _SLUG.fullmatch(name) is not None and name not in RESERVED and not name.startswith("scope-")
 
 
 class _File(BaseModel):
@@ -101,8 +95,25 @@ class DisclaimerPart(_File):
     text: str = ""
 
 
+class FeedPart(_File):
+    """One `[[feeds]]`: an entry has one of each list that is not empty."""
+
+    name: str
+    title: str = Field(min_length=1, max_length=300)
+    description: str = Field("", max_length=1_000)
+    series: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    full: bool = True
+    newest: int | None = None
+    order: Literal["date", "part"] = "date"
+    private: bool = False
+
+
 class PublicationFile(_File):
     publication: Imprint
+    feeds: tuple[FeedPart, ...] = ()
     mail: MailPart = MailPart()
     disclaimer: dict[str, DisclaimerPart] = {}
 
@@ -169,6 +180,7 @@ def _names(model: type[BaseModel]) -> list[str]:
     names: list[str] = []
     for name, info in model.model_fields.items():
         names.append(info.alias or name)
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            names += _names(info.annotation)
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                names += _names(kind)
     return names

@@ -170,11 +170,22 @@ class MediaUse(Base):
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
 
 
+class Mark(Base):
+    """By what an entry as it is published is found: `series:…`, `author:…`, `topic:…`, `language:…` (see `feeds.naming`)."""
+
+    __tablename__ = "mark"
+    __table_args__ = (Index("ix_mark_key", "key", "entry_id"),)
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
+
+
 class Feed(Base):
     """A feed's definition. Owed when an artifact's `seq` is less than `wanted_seq`.
 
-    `name` is `all`, a series slug, or `scope-<hash>` for partners; `kind` all | series | scope; `series_ids` is the
-    scope, sorted, empty for `all`. `private` feeds are served by the partner routes only.
+    `kind`: all | series | scope (a partner's) | mark (an author's, a topic's, a language's) | named (the publisher's own) |
+    composed (made when somebody asked for it). The scope is `series_ids` (sorted; empty: all) and `wants`: groups of marks, an
+    entry has one of each. `private` feeds are not served at /feeds/<name>.
     """
 
     __tablename__ = "feed"
@@ -182,11 +193,21 @@ class Feed(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
-    name: Mapped[str] = mapped_column(String(140))
+    name: Mapped[str] = mapped_column(String(320))
     kind: Mapped[str] = mapped_column(String(10))
     series_ids: Mapped[list[Any]]
+    wants: Mapped[list[Any]] = mapped_column(default=list)
+    title: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    full: Mapped[bool] = mapped_column(default=True)  # else each entry by its standfirst
+    newest: Mapped[int | None]  # shows so many and has no archive
+    order: Mapped[str] = mapped_column("sort_order", String(10), default="date")  # date | part
+    digest: Mapped[str] = mapped_column(String(6), default="")  # daily | weekly: one item for each
     private: Mapped[bool] = mapped_column(default=False)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)  # of a private named feed
     gone: Mapped[bool] = mapped_column(default=False)
+    asked_at: Mapped[datetime | None]  # of a composed feed: about when somebody last asked for it
+    due_at: Mapped[datetime | None]  # of a digest: when a day or a week with something in it is over
     wanted_seq: Mapped[int] = mapped_column(BigId, default=0)
     rendered_seq: Mapped[int] = mapped_column(BigId, default=-1)  # least `artifact.seq` of its formats
     epoch: Mapped[int] = mapped_column(
@@ -195,6 +216,21 @@ class Feed(Base):
     uneven: Mapped[bool] = mapped_column(
         default=False
     )  # pages are owed: its tail or one of its pages has grown too long
+
+    @property
+    def archived(self) -> bool:
+        """Whether what it does not show lies in pages behind it (RFC 5005)."""
+        return not (self.private or self.newest or self.digest or self.order == "part")
+
+
+class FeedMark(Base):
+    """The marks under which a feed is found when an entry changes; `*` for those about everything."""
+
+    __tablename__ = "feed_mark"
+    __table_args__ = (Index("ix_feed_mark_key", "key", "feed_id"),)
+
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
 
 
 class FeedPage(Base):

@@ -7,7 +7,9 @@ from syndication.ledger.content import (
     Draft,
     Entry,
     Feed,
+    FeedMark,
     FeedPage,
+    Mark,
     Media,
     MediaUse,
     Notice,
@@ -22,8 +24,8 @@ from syndication.ledger.partners import Partner, Pull
 from syndication.ledger.past import Bundle, IssueEntry
 
 __all__ = [
-    "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Draft", "Edition", "EditionEntry",
-    "Entry", "Fact", "Feed", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic", "Issue", "IssueEntry", "Lease",
-    "Letter", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull", "Push", "Reader", "Revision", "Seen", "Series",
-    "SeriesStart", "Subscriber", "Subscription", "Suppression",
+    "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Draft", "Edition",
+    "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic",
+    "Issue", "IssueEntry", "Lease", "Letter", "Mark", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
+    "Push", "Reader", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

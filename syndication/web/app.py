@@ -28,6 +28,8 @@ from syndication.wiring import Wiring, wiring_of_a_process
 
 NOUNS = (
     "archives",
+    "private_feeds",
+    "feed_pages",
     "hub",
     "issues",
     "subscriptions",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import clock
 from syndication.web.conditional import SUFFIX, chosen_encoding, is_conditional, judged, said
+from syndication.web.ondemand import OnDemand, Outcome
 from syndication.web.politeness import Politeness
 from syndication.web.readership import Readership
 from syndication.web.shelf import OPML_PATH, Document, Shelf
@@ -35,11 +36,12 @@ _LONGEST_WAIT = 1.0  # seconds a poll waits for a check of the ledger before it 
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
+_FOR_AN_HOUR = (b"cache-control", b"public, max-age=3600")
 
 
 def is_feed_path(path: str) -> bool:
-    """Whether a path is served from here; pages of archives are not (`web.archives`)."""
-    return (path.startswith("/feeds/") and "/archive/" not in path) or path == OPML_PATH
+    """Whether a path is served from here: not pages for people, of archives, and what needs a key."""
+    return (path.startswith("/feeds/") and len(path) > 7 and path.find("/", 7) < 0) or path == OPML_PATH
 
 
 class Feeds:
@@ -51,6 +53,7 @@ class Feeds:
         self._politeness = Politeness(wiring.settings.poll_limit)
         self._readership = Readership(wiring.db)
         self._trusted = wiring.settings.trusted_proxies
+        self._on_demand = OnDemand(wiring)
         self._interval = wiring.settings.feed_check_seconds
         self._room = wiring.settings.feed_cache_bytes
         self._next_check = float("-inf")
@@ -68,10 +71,10 @@ class Feeds:
         if method not in ("GET", "HEAD"):
             await _say(send, 405, "Only GET and HEAD.", method, [(b"allow", b"GET, HEAD"), _NO_STORE])
             return
-        document = self.shelf.documents.get(path)
+        document = self.shelf.documents.get(path) or await self._made(send, path, method)
         if document is None:
-            await self._absent(send, path, method)
             return
+        self._on_demand.note(path)
         headers = said(scope["headers"])
         agent = headers.get(b"user-agent", b"")
         if document.feed_id and (b"subscriber" in agent or b"reader" in agent):
@@ -101,9 +104,29 @@ class Feeds:
         await send({"type": "http.response.start", "status": 200, "headers": start})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
+    async def _made(self, send: Send, path: str, method: str) -> Document | None:
+        """The document of a feed that is made because somebody asks for it; else says why there is none."""
+        outcome = Outcome("absent")
+        if self.shelf.known and not self.shelf.is_gone(path) and not self.shelf.is_owed(path):
+            outcome = await asyncio.to_thread(self._on_demand.ask, path)
+        for _ in range(2):  # a look that is under way may have begun before
+            if outcome.what == "made" and path not in self.shelf.documents:
+                await self._look()
+        if outcome.what == "made" and path in self.shelf.documents:
+            return self.shelf.documents[path]
+        if outcome.what == "absent":
+            await self._absent(send, path, method)
+        elif outcome.what == "moved":
+            moved = (b"location", outcome.address.encode())
+            await _say(send, 301, "This feed has another address.", method, [moved, _FOR_AN_HOUR])
+        else:
+            wait = (b"retry-after", str(outcome.seconds or 2).encode())
+            await _say(send, 503, "This feed is not made yet.", method, [wait, _NO_STORE])
+        return None
+
     async def _absent(self, send: Send, path: str, method: str) -> None:
         if self.shelf.is_gone(path):
-            await _say(send, 410, "This feed has ended.", method, [(b"cache-control", b"public, max-age=3600")])
+            await _say(send, 410, "This feed has ended.", method, [_FOR_AN_HOUR])
         elif not self.shelf.known or self.shelf.is_owed(path):
             await _say(send, 503, "This feed is being made.", method, [(b"retry-after", b"2"), _NO_STORE])
         else:
@@ -122,6 +145,7 @@ class Feeds:
             for path in await asyncio.to_thread(self.shelf.compare):
                 for stored in ("br", "gzip"):
                     self._forget((path, stored))
+            await asyncio.to_thread(self._on_demand.write_down)
         except SQLAlchemyError as error:
             log.warning("the ledger does not answer; feeds are served as last known", reason=str(error))
         finally:

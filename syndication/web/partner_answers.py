@@ -53,12 +53,12 @@ class Answers:
             if artifact is None:  # of a partner made a moment ago; a worker is at it
                 raise HTTPException(503, "The feed is being made.", {"Retry-After": "2"})
             headers = headers | {"Content-Type": f"{FORMATS[fmt].media_type}; charset=utf-8"} | _licence(partner)
-            unchanged = _unchanged(request, headers, artifact.etag, encoding, artifact.last_modified)
+            unchanged = unchanged_answer(request, headers, artifact.etag, encoding, artifact.last_modified)
             if unchanged is not None:
                 return unchanged
             body = artifact.brotli if encoding == "br" else artifact.gzip  # deferred: read only now
         _carries(request, [int(i) for i in artifact.entry_revisions], len(artifact.entry_revisions))
-        return _whole(request, headers, body if encoding else gzip.decompress(body))
+        return whole_answer(request, headers, body if encoding else gzip.decompress(body))
 
     def entries(
         self, request: Request, partner: Partner, headers: Headers, cursor: int, limit: int, series: str
@@ -78,7 +78,7 @@ class Answers:
             encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
         headers = headers | {"Content-Type": "application/json"}
         etag = hashlib.sha256(body).hexdigest()[:32]
-        unchanged = _unchanged(request, headers, etag, encoding, None)
+        unchanged = unchanged_answer(request, headers, etag, encoding, None)
         if unchanged is not None and not carried.withdrawn:
             return unchanged
         if encoding == "br":
@@ -86,7 +86,7 @@ class Answers:
         elif encoding == "gzip":
             body = gzip.compress(body, 6, mtime=0)
         _carries(request, carried.revisions, carried.entries)
-        return _whole(request, headers, body, 410 if carried.withdrawn else 200)
+        return whole_answer(request, headers, body, 410 if carried.withdrawn else 200)
 
 
 def refused(_: Request, error: Exception) -> Response:
@@ -106,7 +106,7 @@ def refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": detail}, status, headers)
 
 
-def _unchanged(
+def unchanged_answer(
     request: Request, headers: Headers, etag: str, encoding: str, last_modified: datetime | None
 ) -> Response | None:
     """Puts the validators into `headers`; a 304 where the partner has these bytes already."""
@@ -124,7 +124,7 @@ def _unchanged(
     return Response(status_code=304, headers={k: v for k, v in headers.items() if not k.startswith("Content-")})
 
 
-def _whole(request: Request, headers: Headers, body: bytes, status: int = 200) -> Response:
+def whole_answer(request: Request, headers: Headers, body: bytes, status: int = 200) -> Response:
     headers = headers | {"Content-Length": str(len(body))}
     return Response(b"" if request.method == "HEAD" else body, status, headers)
 

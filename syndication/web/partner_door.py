@@ -44,7 +44,7 @@ class Door:
         self._knocks = Limit("partner knocks", KNOCKS, wiring.broker_url)
 
     def by_token(self, request: Request) -> Partner:
-        offered = _offered(request.headers.get("authorization", ""))
+        offered = offered_tokens(request.headers.get("authorization", ""))
         with self._wiring.db.reading() as session:
             partner = keys.by_token(session, offered)
         return self._let_in(request, partner, bool(offered))
@@ -59,11 +59,11 @@ class Door:
             request.state.partner_id = partner.id  # known from here on, for the record
         if partner is None or not keys.may_pull(partner):
             if not self._knocks.admits(visitor(client_address(request, self._wiring.settings.trusted_proxies))):
-                raise _too_often(self._knocks)
+                raise too_often(self._knocks)
             error = ', error="invalid_token"' if offered else ""  # RFC 6750 §3.1: none where no key was sent
             raise HTTPException(401, "Send your partner token.", {"WWW-Authenticate": _CHALLENGE.format(error=error)})
         if not self._pulls.admits(str(partner.id)):
-            raise _too_often(self._pulls)
+            raise too_often(self._pulls)
         return partner
 
 
@@ -122,7 +122,7 @@ def status_of(error: Exception) -> int:
     return 422 if isinstance(error, RequestValidationError) else 503
 
 
-def _offered(authorization: str) -> list[str]:
+def offered_tokens(authorization: str) -> list[str]:
     """The tokens a request may mean: Bearer's, or both halves of Basic's, for importers that fill only one of them."""
     scheme, _, rest = authorization.partition(" ")
     rest = rest.strip()
@@ -137,6 +137,6 @@ def _offered(authorization: str) -> list[str]:
     return [half for half in (password, user) if half]
 
 
-def _too_often(limit: Limit) -> HTTPException:
+def too_often(limit: Limit) -> HTTPException:
     wait = str(limit.wait_seconds)
     return HTTPException(429, f"Too many requests; ask again in {wait} seconds.", {"Retry-After": wait})

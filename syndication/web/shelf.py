@@ -16,10 +16,10 @@ import brotli
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from syndication.feeds.artifacts import hubs_of
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.opml import Outline, opml_bytes
-from syndication.feeds.view import feed_url, series_url
+from syndication.feeds.showing import hubs_of
+from syndication.feeds.view import feed_page_url, feed_url, series_url
 from syndication.ledger.content import Artifact, Feed, Publication, Series
 from syndication.ledger.db import Database
 from syndication.web.conditional import SUFFIX, http_date
@@ -169,6 +169,12 @@ class Shelf:
             Outline(f"{publication.name}: {s.title}", feed_url(base, s.slug, "atom"), series_url(base, s.slug))
             for s in series
             if s.slug in names
+        ]
+        own = select(Feed.name, Feed.title).where(Feed.kind == "named").order_by(Feed.title, Feed.name)
+        outlines += [
+            Outline(title, feed_url(base, name, "atom"), feed_page_url(base, name))
+            for name, title in session.execute(own)
+            if name in names
         ]
         created = max((publication.created_at, *(s.created_at for s in series)))
         body = opml_bytes(publication.name, created, tuple(outlines))

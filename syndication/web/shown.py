@@ -92,7 +92,7 @@ def home(session: Session, base_url: str) -> Shown:
                 {"title": s.title, "text": s.description, "url": view.series_url(base_url, s.slug), "count": n}
                 for s, n in counted
             ],
-            "entries": [_line(publication, e, base_url) for e in newest],
+            "entries": [line(publication, e, base_url) for e in newest],
             "address": f"{base_url}/",
             "feed": "all",
             "feed_title": publication.name,
@@ -122,7 +122,7 @@ def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
     positions = [first + i + 1 if by_part else total - first - i for i in range(len(found))]
     address = view.series_url(base_url, row.slug)
     lines = [
-        _line(publication, e, base_url, e.part or (None if by_part else position))
+        line(publication, e, base_url, e.part or (None if by_part else position))
         for e, position in zip(found, positions, strict=True)
     ]
     return Shown(
@@ -183,8 +183,8 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
             if found.updated_at and found.revision.number > 1
             else None,
             "correction": found.revision.summary if found.revision.number > 1 else "",
-            "before": _line(publication, before, base_url) if before else None,
-            "after": _line(publication, after, base_url) if after else None,
+            "before": line(publication, before, base_url) if before else None,
+            "after": line(publication, after, base_url) if after else None,
             "address": address,
             "language": language,
             "feed": row.slug,
@@ -237,7 +237,7 @@ def _series(session: Session, slug: str) -> Series:
     return found
 
 
-def _line(publication: Publication, found: Entry, base_url: str, part: int | None = None) -> Line:
+def line(publication: Publication, found: Entry, base_url: str, part: int | None = None) -> Line:
     content = content_of(found.revision)  # type: ignore[arg-type]  # a published entry has one
     return Line(
         url=view.page_url(base_url, found.series.slug, found.slug)

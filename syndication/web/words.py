@@ -43,6 +43,22 @@ class PageWords:
     not_allowed: str
     broken: str
     broken_text: str
+    feeds: str
+    feeds_text: str
+    own_feeds: str
+    authors: str
+    topics: str
+    languages: str
+    compose: str
+    compose_text: str
+    as_it_comes: str
+    once_a_day: str
+    once_a_week: str
+    compose_do: str
+    your_feed: str
+    feed_text: str
+    other_formats: str
+    in_feed: str
 
 
 WORDS = {
@@ -84,6 +100,22 @@ WORDS = {
             broken="This page cannot be shown",
             broken_text="Something here does not work as it should. The people who run this service find the reason in its "
             "log. Please try again later.",
+            feeds="Feeds",
+            feeds_text="A feed reader tells you when something new is here, with no e-mail address. Give it one of these.",
+            own_feeds="Chosen for you",
+            authors="Authors",
+            topics="Topics",
+            languages="Languages",
+            compose="Put a feed of your own together",
+            compose_text="Choose what you want to follow. Your feed has an address of its own.",
+            as_it_comes="every entry as it comes",
+            once_a_day="one item a day",
+            once_a_week="one item a week",
+            compose_do="Make the address",
+            your_feed="Your feed",
+            feed_text="Copy this address into your feed reader:",
+            other_formats="Other formats",
+            in_feed="What is in it now",
         ),
         PageWords(
             language="de",
@@ -122,6 +154,22 @@ WORDS = {
             broken="Diese Seite kann nicht gezeigt werden",
             broken_text="Hier stimmt etwas nicht. Wer diesen Dienst betreibt, findet den Grund im Protokoll. Bitte versuchen "
             "Sie es später noch einmal.",
+            feeds="Feeds",
+            feeds_text="Ein Feedreader meldet Ihnen Neues ohne E-Mail-Adresse. Geben Sie ihm eine dieser Adressen.",
+            own_feeds="Für Sie ausgewählt",
+            authors="Autorinnen und Autoren",
+            topics="Themen",
+            languages="Sprachen",
+            compose="Einen eigenen Feed zusammenstellen",
+            compose_text="Wählen Sie, was Sie verfolgen möchten. Ihr Feed hat eine eigene Adresse.",
+            as_it_comes="jeden Beitrag einzeln",
+            once_a_day="einmal am Tag",
+            once_a_week="einmal in der Woche",
+            compose_do="Adresse bilden",
+            your_feed="Ihr Feed",
+            feed_text="Kopieren Sie diese Adresse in Ihren Feedreader:",
+            other_formats="Andere Formate",
+            in_feed="Was jetzt darin steht",
         ),
         PageWords(
             language="fr",
@@ -160,6 +208,22 @@ WORDS = {
             broken="Cette page ne peut pas être affichée",
             broken_text="Quelque chose ne fonctionne pas ici. Les responsables de ce service en trouveront la raison dans son "
             "journal. Veuillez réessayer plus tard.",
+            feeds="Fils",
+            feeds_text="Un lecteur de fils vous signale les nouveautés, sans courriel. Donnez-lui une de ces adresses.",
+            own_feeds="Choisis pour vous",
+            authors="Auteurs",
+            topics="Sujets",
+            languages="Langues",
+            compose="Composer votre propre fil",
+            compose_text="Choisissez ce que vous voulez suivre. Votre fil a sa propre adresse.",
+            as_it_comes="chaque texte séparément",
+            once_a_day="une fois par jour",
+            once_a_week="une fois par semaine",
+            compose_do="Former l’adresse",
+            your_feed="Votre fil",
+            feed_text="Copiez cette adresse dans votre lecteur :",
+            other_formats="Autres formats",
+            in_feed="Ce qu’il contient maintenant",
         ),
         PageWords(
             language="es",
@@ -198,6 +262,22 @@ WORDS = {
             broken="Esta página no se puede mostrar",
             broken_text="Algo no funciona aquí como debería. Quienes llevan este servicio encontrarán la razón en su "
             "registro. Vuelva a intentarlo más tarde.",
+            feeds="Canales",
+            feeds_text="Un lector de canales le avisa de lo nuevo, sin dirección de correo. Dele una de estas direcciones.",
+            own_feeds="Elegidos para usted",
+            authors="Autores",
+            topics="Temas",
+            languages="Idiomas",
+            compose="Componer un canal propio",
+            compose_text="Elija lo que quiere seguir. Su canal tiene una dirección propia.",
+            as_it_comes="cada texto por separado",
+            once_a_day="una vez al día",
+            once_a_week="una vez a la semana",
+            compose_do="Formar la dirección",
+            your_feed="Su canal",
+            feed_text="Copie esta dirección en su lector:",
+            other_formats="Otros formatos",
+            in_feed="Lo que contiene ahora",
         ),
     )
 }

@@ -15,7 +15,7 @@ from syndication import clock, publishing
 from syndication.feeds import archives, artifacts
 from syndication.ledger.content import Entry, Feed, FeedPage
 from syndication.ledger.db import Database
-from syndication.publishing import even_out, publish, rerender_all
+from syndication.publishing import catch_up, publish, rerender_all
 from syndication.settings import Settings
 from syndication.wiring import Wiring
 from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
@@ -97,12 +97,6 @@ def pages(db: Database, name: str = "all") -> list[tuple[int, int]]:
         return [(upto, generation) for upto, generation in rows]
 
 
-def catch_up(db: Database) -> None:
-    even_out(db)
-    while artifacts.render_owed(db, BASE):
-        pass
-
-
 @pytest.mark.parametrize("fmt", ["rss", "atom", "json"])
 def test_the_chain_goes_back_to_the_first(db: Database, client: TestClient, new_entry: NewEntry, fmt: str) -> None:  # noqa: F811
     publish(db, BASE, [new_entry(f"e{n}", series=1 + n % 2) for n in range(107)])
@@ -168,7 +162,7 @@ def test_whatever_happens_each_entry_stands_once(db: Database, client: TestClien
         for name, series in (("all", None), ("ferries", 1), ("floods", 2)):
             assert reader.ids("json", name) == published(db, series), (step, act, name)
         if chance.random() < 0.3:
-            catch_up(db)
+            catch_up(db, BASE)
             assert reader.ids("json") == published(db)
     assert len(reader.seen) > 20
 
@@ -220,7 +214,7 @@ def test_a_bulk_load_and_a_backfill_are_cut_by_the_worker(
         assert archives.uneven(session)
     reader = Reader(client)
     assert reader.ids("json") == published(db)  # one long page meanwhile
-    catch_up(db)
+    catch_up(db, BASE)
     assert reader.ids("json") == published(db)
     sizes = [len(orjson.loads(body)["items"]) for body in reader.documents("json")]
     assert max(sizes) < 2 * archives.PAGE
@@ -228,7 +222,7 @@ def test_a_bulk_load_and_a_backfill_are_cut_by_the_worker(
         assert not archives.uneven(session)
         session.execute(update(Feed).values(uneven=True))
     before = pages(db)
-    catch_up(db)
+    catch_up(db, BASE)
     assert pages(db) == before  # nothing to do changes nothing
 
 
@@ -238,7 +232,7 @@ def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestCl
         session.query(FeedPage).delete()
     publish(db, BASE, [new_entry("last")])
     assert len(Reader(client).ids("json")) == archives.PAGE  # the newest, until the worker has cut
-    catch_up(db)
+    catch_up(db, BASE)
     assert Reader(client).ids("json") == published(db)
 
 

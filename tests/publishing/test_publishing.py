@@ -220,7 +220,7 @@ def test_a_new_version_of_the_notice_makes_no_entry_look_new(db: Database, new_e
 def test_a_new_base_address_renders_all_feeds_anew_and_keeps_ids(db: Database, new_entry: NewEntry) -> None:
     publishing.publish(db, BASE, [new_entry("one")])
     before = feed(db)["items"][0]
-    assert publishing.rerender_all(db, "https://news.tideway.example") == 3
+    assert publishing.rerender_all(db, "https://news.tideway.example") == 4  # all, two series, one language
     after = feed(db)
     assert after["feed_url"] == "https://news.tideway.example/feeds/all.json"
     assert after["items"][0]["id"] == before["id"]

@@ -116,11 +116,21 @@ def upgrade() -> None:
         "feed",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.String(length=140), nullable=False),
+        sa.Column("name", sa.String(length=320), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("series_ids", sa.JSON(), nullable=False),
+        sa.Column("wants", sa.JSON(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("full", sa.Boolean(), nullable=False),
+        sa.Column("newest", sa.Integer(), nullable=True),
+        sa.Column("sort_order", sa.String(length=10), nullable=False),
+        sa.Column("digest", sa.String(length=6), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=True),
         sa.Column("gone", sa.Boolean(), nullable=False),
+        sa.Column("asked_at", UtcDateTime(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=True),
         sa.Column("wanted_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rendered_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -128,6 +138,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_feed_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("publication_id", "name", name=op.f("uq_feed_publication_id_name")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_feed_token_hash")),
     )
     op.create_table(
         "issue",
@@ -313,6 +324,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_entry_series_feed", "entry", ["series_id", "state", "published_at"], unique=False)
     op.create_index("ix_entry_series_updated", "entry", ["series_id", "updated_at"], unique=False)
+    op.create_table(
+        "feed_mark",
+        sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=120), nullable=False),
+        sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_feed_mark_feed_id")),
+        sa.PrimaryKeyConstraint("feed_id", "key", name=op.f("pk_feed_mark")),
+    )
+    op.create_index("ix_feed_mark_key", "feed_mark", ["key", "feed_id"], unique=False)
     op.create_table(
         "feed_page",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -516,6 +535,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", "issue_id", name=op.f("pk_issue_entry")),
     )
     op.create_index(op.f("ix_issue_entry_issue_id"), "issue_entry", ["issue_id"], unique=False)
+    op.create_table(
+        "mark",
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=120), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_mark_entry_id")),
+        sa.PrimaryKeyConstraint("entry_id", "key", name=op.f("pk_mark")),
+    )
+    op.create_index("ix_mark_key", "mark", ["key", "entry_id"], unique=False)
     op.create_table(
         "pull",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

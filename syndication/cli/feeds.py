@@ -1,0 +1,97 @@
+"""`syndicate feeds`: which feeds there are, feeds of one's own, tokens of private ones, and a feed's end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from syndication.cli.output import AsJson, emit, say, state
+
+app = typer.Typer(no_args_is_help=True)
+COLUMNS = ("name", "kind", "title", "entries", "private", "ended", "owed", "bytes", "address")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As in the feed's address.")]
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Option(help="all, series, mark, named or composed.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """All feeds: what they show, how large they are, whether they are behind."""
+    from syndication.feeds import listing
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        emit(listing.feeds(session, wiring.base_url, kind), as_json, COLUMNS)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its address is /feeds/NAME.atom.")],
+    title: Annotated[str, typer.Option(help="What readers see it called.")],
+    description: Annotated[str, typer.Option(help="A sentence about it.")] = "",
+    series: Annotated[list[str] | None, typer.Option(help="Only of this series; several: of any of them.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Only by this author; several: by any of them.")] = None,
+    topic: Annotated[list[str] | None, typer.Option(help="Only on this topic; several: on any of them.")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Only in this language; several: in any of them.")] = None,
+    full: Annotated[bool, typer.Option("--full/--standfirst", help="Whole texts, or standfirsts with a link.")] = True,
+    newest: Annotated[int | None, typer.Option(help="So many entries and no archive; else all, page by page.")] = None,
+    order: Annotated[str, typer.Option(help="date, or part: to be read from the start.")] = "date",
+    private: Annotated[bool, typer.Option("--private", help="For those who have its token.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Define a feed, or change it. A private one's token is shown once, when it is made."""
+    from syndication import defining
+    from syndication.feeds import artifacts, describing
+    from syndication.ledger.lookup import the_publication
+
+    said = defining.Definition(
+        name, title, description, tuple(series or ()), tuple(author or ()), tuple(topic or ()), tuple(language or ()),
+        full, newest, order, private,
+    )  # fmt: skip
+    wiring = state()
+    with wiring.db.transaction() as session:
+        defining.known_series(session, said.series, "--series")
+        feed = defining.define(session, the_publication(session), said)
+        token = defining.new_token(feed) if private and feed.token_hash is None else None
+        feed_id = feed.id
+        made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
+    artifacts.render_one(wiring.db, wiring.base_url, feed_id)
+    _tell(wiring.base_url, made, token, as_json)
+
+
+@app.command()
+def token(name: Name, as_json: AsJson = False) -> None:
+    """A new token for a private feed; an older one ends."""
+    from syndication import defining
+    from syndication.feeds import describing
+
+    wiring = state()
+    with wiring.db.transaction() as session:
+        feed = defining.feed_named(session, name)
+        made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
+        secret = defining.new_token(feed)
+    _tell(wiring.base_url, made, secret, as_json)
+
+
+@app.command()
+def end(name: Name) -> None:
+    """End a feed for good: its addresses answer 410, readers take it out."""
+    from syndication import defining
+
+    with state().db.transaction() as session:
+        defining.end(session, defining.feed_named(session, name))
+    say(f"{name} has ended: its addresses answer 410.")
+
+
+def _tell(base_url: str, made: dict[str, str], token: str | None, as_json: bool) -> None:
+    """The address, also .rss and .json; a private one's token, and the address that holds it, this once."""
+    if token is not None:
+        made |= {"token": token, "secret_address": f"{base_url}/feeds/key/{token}/feed.atom"}
+    if as_json:
+        emit(made, True)
+        return
+    say(f"{made['name']}: {made['address']}")
+    if token is not None:
+        say(f"token (shown this once): {made['token']}\nor as one secret address: {made['secret_address']}")

@@ -1,0 +1,285 @@
+"""Feeds that a publisher names, feeds that a reader puts together, and their ends.
+
+Guarantees: a name means one thing (a feed never takes a series' name, nor the other way round); a private feed's token is shown
+once and stored as a hash; feeds made on demand are bounded in number, those that nobody asks for are forgotten, and one that is
+made again has its old id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from syndication import clock
+from syndication.errors import BadInput, Conflict, NotFound, TryLater
+from syndication.feeds import artifacts, naming, scope
+from syndication.ledger.content import Artifact, Feed, FeedMark, FeedPage, Publication, Series
+from syndication.ledger.db import Database, ring_after_commit
+from syndication.ledger.lookup import the_publication
+from syndication.ledger.machines import HubSubscription, HubTopic, Push
+from syndication.ledger.operations import Reader
+from syndication.press import take_numbers
+from syndication.tokens import new_secret, secret_hash
+
+COMPOSED = 1_000  # feeds made on demand that are kept; of more, the one that was longest not asked for goes
+UNUSED = timedelta(days=60)  # after that long without a question a feed made on demand is forgotten
+NOTED_EVERY = timedelta(minutes=30)
+MOST = 200  # entries of a feed
+_UNSYNCED = {"synchronize_session": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a publisher says of a named feed. Of each list an entry has to have one; an empty list asks for nothing."""
+
+    name: str
+    title: str
+    description: str = ""
+    series: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    full: bool = True
+    newest: int | None = None
+    order: str = "date"
+    private: bool = False
+
+    def wants(self) -> list[list[str]]:
+        kinds = (
+            ("series", self.series),
+            ("author", self.authors),
+            ("topic", self.topics),
+            ("language", self.languages),
+        )
+        return [sorted({naming.mark(kind, one) for one in said}) for kind, said in kinds if said]
+
+
+def define(session: Session, publication: Publication, said: Definition, *, where: str = "") -> Feed:
+    """The named feed, made or changed. A changed scope gives its archive new addresses.
+
+    Raises BadInput, or Conflict where the name belongs to something else.
+    """
+    _check(session, said, where)
+    feed = session.scalars(select(Feed).where(Feed.publication_id == publication.id, Feed.name == said.name)).first()
+    if feed is not None and feed.kind != "named":
+        raise Conflict(f"{said.name!r} is the feed of a series;", where=where, remedy="choose another name.")
+    fresh = feed is None
+    if feed is None:
+        feed = Feed(
+            publication_id=publication.id, name=said.name, kind="named", series_ids=[], wanted_seq=publication.seq
+        )
+        session.add(feed)
+    before = None if fresh else _facts(feed)
+    feed.wants, feed.title, feed.description = said.wants(), said.title, said.description
+    feed.full, feed.newest, feed.order, feed.private, feed.gone = (
+        said.full,
+        said.newest,
+        said.order,
+        said.private,
+        False,
+    )
+    session.flush()
+    if before != _facts(feed):
+        scope.index(session, feed)
+        _anew(session, publication, feed)
+    return feed
+
+
+def _facts(feed: Feed) -> tuple[object, ...]:
+    return feed.wants, feed.title, feed.description, feed.full, feed.newest, feed.order, feed.private, feed.gone
+
+
+def _check(session: Session, said: Definition, where: str) -> None:
+    if not naming.is_name(said.name):
+        raise BadInput(
+            f"{said.name[:120]!r} cannot be the name of a feed;",
+            where=where,
+            remedy="use small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
+        )
+    if session.scalars(select(Series.id).where(Series.slug == said.name)).first() is not None:
+        raise Conflict(
+            f"there is a series {said.name!r}, and its feed has that name;", where=where, remedy="choose another name."
+        )
+    if not said.title.strip():
+        raise BadInput(f"the feed {said.name} has no title;", where=where, remedy="give it one.")
+    if said.order not in ("date", "part"):
+        raise BadInput(f"the order of {said.name} is {said.order!r};", where=where, remedy="say date or part.")
+    if said.newest is not None and not 1 <= said.newest <= MOST:
+        raise BadInput(
+            f"the feed {said.name} cannot show {said.newest} entries;",
+            where=where,
+            remedy=f"say 1 to {MOST}, or nothing.",
+        )
+    for group in (said.series, said.authors, said.topics, said.languages):
+        for one in group:
+            if not naming.slugified(one):
+                raise BadInput(
+                    f"{one!r} of {said.name} means nothing;", where=where, remedy="write a name, or leave it out."
+                )
+
+
+def known_series(session: Session, slugs: Sequence[str], where: str = "") -> None:
+    """Raises NotFound for one that is not there."""
+    known = list(session.scalars(select(Series.slug)))
+    for slug in slugs:
+        if slug not in known:
+            near = get_close_matches(slug, known, n=3) or sorted(known)[:5]
+            raise NotFound(
+                f"there is no series {slug!r};", where=where, remedy=f"there are: {', '.join(near) or 'none yet'}."
+            )
+
+
+def feed_named(session: Session, name: str) -> Feed:
+    """By name. NotFound lists near names."""
+    found = session.scalars(select(Feed).where(Feed.name == name, Feed.kind != "scope")).first()
+    if found is None:
+        known = list(session.scalars(select(Feed.name).where(Feed.kind != "scope").order_by(Feed.name).limit(5_000)))
+        near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:5]
+        raise NotFound(f"there is no feed {name!r};", remedy=f"there are: {', '.join(near) or 'none yet'}.")
+    return found
+
+
+def new_token(feed: Feed) -> str:
+    """A private feed's token, in the place of an older one. It cannot be shown again."""
+    if not feed.private:
+        raise Conflict(f"the feed {feed.name} is public;", remedy="make it private first, or give its address away.")
+    token = new_secret()
+    feed.token_hash = secret_hash(token)
+    return token
+
+
+def by_token(session: Session, tokens: Sequence[str]) -> Feed | None:
+    """The private feed that one of these opens."""
+    digests = [secret_hash(token) for token in tokens if token]
+    return session.scalars(select(Feed).where(Feed.token_hash.in_(digests), Feed.private)).first() if digests else None
+
+
+def end(session: Session, feed: Feed) -> None:
+    """Its addresses answer 410 from now on, and machines that follow it are told. A named one may be defined again."""
+    if feed.kind == "all":
+        raise Conflict("the feed of everything cannot end;", remedy="end the service, or a single feed.")
+    feed.gone, feed.due_at = True, None
+    feed.rendered_seq += 1  # so that every web process looks
+    feed.wanted_seq = max(feed.wanted_seq, feed.rendered_seq)
+    ring_after_commit(session, "push.send")
+
+
+def _anew(session: Session, publication: Publication, feed: Feed) -> None:
+    session.execute(delete(FeedPage).where(FeedPage.feed_id == feed.id))
+    feed.epoch += 1
+    feed.wanted_seq = take_numbers(session, publication.id, 1)
+    ring_after_commit(session, "publish.render_owed")
+
+
+def part_scope(session: Session, name: naming.Name) -> tuple[list[int], list[list[str]]] | None:
+    """(series, wants) of a composed feed or a digest; None where a part is not there."""
+    if name.parts == ("all",):
+        return [], []
+    if len(name.parts) == 1:
+        named = session.scalars(
+            select(Feed).where(Feed.name == name.parts[0], Feed.private.is_(False), Feed.gone.is_(False))
+        ).first()
+        return (list(named.series_ids), list(named.wants)) if named is not None and named.kind != "composed" else None
+    marks = [naming.part_mark(part) for part in name.parts]
+    series = list(session.scalars(select(Series.id).where(Series.slug.in_(name.parts))))
+    feeds = select(Feed.name).where(Feed.name.in_(name.parts), Feed.kind.in_(("mark", "series")), Feed.gone.is_(False))
+    if set(session.scalars(feeds)) != set(name.parts):
+        return None
+    if len(series) == len(name.parts):
+        return sorted(series), []
+    return [], [sorted(marks)]
+
+
+def compose(db: Database, base_url: str, name: naming.Name) -> bool:
+    """Makes and renders a feed that somebody asks for; False where one of its parts is not there. Raises TryLater where as
+    many as may be are in use."""
+    with db.transaction() as session:
+        publication = the_publication(session)
+        seq = take_numbers(session, publication.id, 0)  # the row: one at a time
+        found = session.scalars(select(Feed).where(Feed.name == str(name))).first()
+        if found is None:
+            parts = part_scope(session, name)
+            if parts is None:
+                return False
+            _make_room(session)
+            now = clock.now()
+            series_ids, wants = parts
+            found = Feed(
+                publication_id=publication.id, name=str(name), kind="composed", series_ids=series_ids, wants=wants,
+                digest=name.digest, asked_at=now, wanted_seq=seq, epoch=int(now.timestamp()) // 60,
+            )  # fmt: skip
+            session.add(found)  # its epoch: if it was here before, its pages had other addresses
+            session.flush()
+            scope.index(session, found)
+        feed_id = found.id
+    artifacts.render_one(db, base_url, feed_id)
+    return True
+
+
+def note_asked(db: Database, names: Sequence[str]) -> None:
+    """Somebody has asked for these lately: they are in use."""
+    now = clock.now()
+    with db.transaction() as session:
+        stale = (Feed.name.in_(names), Feed.kind == "composed", Feed.asked_at < now - NOTED_EVERY)
+        session.execute(update(Feed).where(*stale).values(asked_at=now), execution_options=_UNSYNCED)
+
+
+def forget_unused(db: Database) -> int:
+    """Forgets feeds made on demand that nobody asked for in sixty days; how many. Asked for again, they are made again."""
+    with db.transaction() as session:
+        ids = list(session.scalars(_idle(clock.now() - UNUSED).limit(500)))
+        _forget(session, ids)
+    return len(ids)
+
+
+def anything_unused(session: Session) -> bool:
+    return session.execute(_idle(clock.now() - UNUSED).limit(1)).first() is not None
+
+
+def come_due(db: Database) -> int:
+    """Digest feeds of which a day or a week is over become owed; how many."""
+    with db.reading() as session:
+        ids = list(session.scalars(select(Feed.id).where(*_over())))
+    if ids:
+        with db.transaction() as session:
+            seq = take_numbers(session, the_publication(session).id, 1)
+            owed = update(Feed).where(Feed.id.in_(ids)).values(wanted_seq=seq, due_at=None)
+            session.execute(owed, execution_options=_UNSYNCED)
+    return len(ids)
+
+
+def anything_due(session: Session) -> bool:
+    return session.execute(select(Feed.id).where(*_over()).limit(1)).first() is not None
+
+
+def _over() -> tuple[ColumnElement[bool], ...]:
+    return Feed.due_at <= clock.now(), Feed.gone.is_(False)
+
+
+def _make_room(session: Session) -> None:
+    kept = session.scalar(select(func.count()).select_from(Feed).where(Feed.kind == "composed")) or 0
+    if kept < COMPOSED:
+        return
+    oldest = session.scalars(_idle(clock.now()).order_by(Feed.asked_at, Feed.id).limit(1)).first()
+    if oldest is None:
+        raise TryLater("as many feeds as may be are put together and followed;", remedy="ask again later.")
+    _forget(session, [oldest])
+
+
+def _idle(since: datetime) -> Select[int]:
+    """Feeds made on demand that nobody has asked for since then, and no machine subscribes to."""
+    followed = exists().where(HubTopic.feed_id == Feed.id, HubSubscription.topic_id == HubTopic.id)
+    return select(Feed.id).where(Feed.kind == "composed", Feed.asked_at < since, ~followed)
+
+
+def _forget(session: Session, ids: Sequence[int]) -> None:
+    topics = select(HubTopic.id).where(HubTopic.feed_id.in_(ids))
+    session.execute(delete(Push).where(Push.topic_id.in_(topics)), execution_options=_UNSYNCED)
+    for table in (HubTopic, Artifact, FeedPage, FeedMark, Reader):
+        session.execute(delete(table).where(table.feed_id.in_(ids)), execution_options=_UNSYNCED)
+    session.execute(delete(Feed).where(Feed.id.in_(ids)), execution_options=_UNSYNCED)

@@ -1,0 +1,83 @@
+"""From the ledger to a feed's view: which entries a document shows, each with its notice, and what the feed says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syndication.feeds import archives
+from syndication.feeds.describing import address_of, describe
+from syndication.feeds.formats import FORMATS
+from syndication.feeds.scope import in_scope
+from syndication.feeds.view import FeedView, ItemView, as_uri, clean, hub_url, item_view, teaser
+from syndication.ledger import notices
+from syndication.ledger.content import Entry, Feed, Publication
+from syndication.ledger.lookup import content_of
+
+
+def feed_view(
+    session: Session,
+    publication: Publication,
+    feed: Feed,
+    base_url: str,
+    entries: Sequence[Entry],
+    mine: Sequence[Entry],
+    older: archives.Link | None,
+) -> FeedView:
+    """A document of the feed that shows `entries` with their notices. `mine` are those whose dates the feed's own date must
+    not be older than; `older` is the page to go on with."""
+    stamps = [session.scalar(select(func.max(Entry.updated_at)).where(in_scope(feed)))]
+    older_urls = {fmt: archives.address(base_url, feed, older, fmt) for fmt in FORMATS} if older else {}
+    about = describe(session, publication, feed, base_url)
+    return FeedView(
+        id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}",
+        title=clean(about.title),
+        description=clean(about.text),
+        language=publication.language,
+        home_url=about.home_url,
+        self_urls={fmt: address_of(feed, base_url, fmt) for fmt in FORMATS},
+        updated=max((s for s in (*stamps, *(e.updated_at for e in mine)) if s), default=publication.created_at),
+        publisher=clean(publication.name),
+        publisher_url=as_uri(publication.url),
+        items=tuple(_shown(feed, _item(session, publication, entry, base_url)) for entry in entries),
+        hubs=() if feed.private else hubs_of(publication, base_url),
+        older_urls=older_urls,
+    )
+
+
+def _shown(feed: Feed, item: ItemView) -> ItemView:
+    return item if feed.full else teaser(item)
+
+
+def hubs_of(publication: Publication, base_url: str) -> tuple[str, ...]:
+    """Every hub that pushes the public feeds: ours first."""
+    return (hub_url(base_url), *filter(None, publication.hubs.split(",")))
+
+
+def _item(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
+    assert entry.revision is not None
+    content = content_of(entry.revision)
+    language = content.language or publication.language
+    return item_view(
+        content,
+        notices.current(session, publication.id, language),
+        entry_id=entry.id,
+        tag_uri=entry.tag_uri,
+        base_url=base_url,
+        language=language,
+        series_slug=entry.series.slug,
+        series_title=entry.series.title,
+        series_note=entry.series.note,
+        slug=entry.slug,
+        part=entry.part,
+        published=moment(entry.published_at),
+        updated=moment(entry.updated_at),
+    )
+
+
+def moment(value: datetime | None) -> datetime:
+    assert value is not None, "a published entry has its dates"
+    return value
