@@ -17,7 +17,8 @@ import orjson
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from syndication import clock
+from syndication import announcing, clock
+from syndication.announcing import Announcement
 from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
 from syndication.feeds import archives, artifacts
@@ -54,6 +55,7 @@ class Plan:
     revisions: list[Revision] = field(default_factory=list)
     spent: list[Draft] = field(default_factory=list)
     mailable: bool = False
+    announcements: list[Announcement] = field(default_factory=list)
 
     def stamp(self, entry: Entry) -> int:
         """Gives the entry the next number and a date of change that no other entry has."""
@@ -187,6 +189,8 @@ def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering
         feed.wanted_seq = seq
         if feed.id in rendered:
             artifacts.store(session, feed, rendered[feed.id], seq)
+    for told in plan.announcements:
+        announcing.owe(session, plan.publication, told)
     session.flush()
     ring_after_commit(session, "publish.render_owed")
     if plan.mailable:

@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syndication import clock
+from syndication import announcing, clock
+from syndication.announcing import Announcement, Kind
 from syndication.errors import BadInput, Conflict
 from syndication.feeds import archives, artifacts
 from syndication.feeds.disclaimers import count_text, render_notice
@@ -69,9 +70,12 @@ def publish(
     return done
 
 
-def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> list[Change]:
+def correct(
+    db: Database, base_url: str, entry_id: int, summary: str = "", *, severity: str = "typo", mail: bool = False
+) -> list[Change]:
     """Publishes the waiting draft of a published entry as its next revision; `summary` tells readers what was corrected.
 
+    Above a typo an entry of its own tells of it (see `announcing`), which `mail` also mails.
     Mail that is still pending or deferred gets the new text. Raises Conflict where nothing waits or nothing is published.
     """
 
@@ -85,21 +89,30 @@ def correct(db: Database, base_url: str, entry_id: int, summary: str = "") -> li
                 f"no corrected text of entry {entry.slug} waits;",
                 remedy="import the changed document first, then correct.",
             )
-        _revise(session, plan, entry, draft, _remark(session, entry, summary))
+        remark = _remark(session, entry, summary)
+        _revise(session, plan, entry, draft, remark)
+        if severity != "typo":
+            assert entry.revision is not None
+            plan.announcements.append(_announcement(plan, "correction", entry, entry.revision.number, remark, mail))
 
     return carry_out(db, base_url, decide)
 
 
-def withdraw(db: Database, base_url: str, entry_id: int, reason: str = "") -> list[Change]:
-    """Takes an entry out of feeds, pages, media and pending mail. It keeps its id and its revisions."""
+def withdraw(
+    db: Database, base_url: str, entry_id: int, reason: str = "", *, severity: str = "typo", mail: bool = False
+) -> list[Change]:
+    """Takes an entry out of feeds, pages, media and pending mail. It keeps its id and its revisions.
+
+    Above a typo an entry of its own tells of it (see `announcing`), which `mail` also mails.
+    """
 
     def decide(session: Session, plan: Plan) -> None:
         entry = session.get_one(Entry, entry_id)
-        entry.state = move("entry", ENTRY, entry.slug, entry.state, "withdrawn")
-        entry.withdrawn_at = plan.now
-        entry.withdrawn_reason = _remark(session, entry, reason)
-        plan.stamp(entry)
+        _take_back(plan, entry, _remark(session, entry, reason))
         plan.changes.append(_change(entry, "withdrawn"))
+        if severity != "typo":
+            told = _announcement(plan, "withdrawal", entry, plan.seq, entry.withdrawn_reason, mail)
+            plan.announcements.append(told)
 
     return carry_out(db, base_url, decide)
 
@@ -229,6 +242,11 @@ def catch_up(db: Database, base_url: str) -> int:
     return total
 
 
+def _announcement(plan: Plan, kind: Kind, entry: Entry, number: int, remark: str, mail: bool) -> Announcement:
+    tag = mint_tag(plan.publication, f"{kind}:{entry.id}:{number}")
+    return Announcement(kind, entry.id, number, tag, remark, plan.now, mail)
+
+
 def _remark(session: Session, entry: Entry, words: str) -> str:
     """A sentence beside an entry, on one line. Raises BadInput where it is too long or carries the notice, which every page
     has once."""
@@ -253,6 +271,8 @@ def publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
             _revise(session, plan, entry, draft, "")
         return
     again = entry.state == "withdrawn"
+    for told in announcing.of_withdrawal(session, entry) if again else ():
+        _take_back(plan, told, "")
     entry.state = move("entry", ENTRY, entry.slug, entry.state, "published")
     entry.scheduled_at = entry.withdrawn_at = None
     entry.withdrawn_reason = ""
@@ -267,6 +287,12 @@ def publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
         entry.mailed_anew = again
         plan.mailable = True
     plan.changes.append(_change(entry, "published"))
+
+
+def _take_back(plan: Plan, entry: Entry, reason: str) -> None:
+    entry.state = move("entry", ENTRY, entry.slug, entry.state, "withdrawn")
+    entry.withdrawn_at, entry.withdrawn_reason = plan.now, reason
+    plan.stamp(entry)
 
 
 def _revise(session: Session, plan: Plan, entry: Entry, draft: Draft, summary: str) -> None:

@@ -135,29 +135,55 @@ def discard(entry: Ref, as_json: AsJson = False) -> None:
 def correct(
     entry: Ref,
     summary: Annotated[str, typer.Option(help="What was corrected, for readers and partners.")] = "",
+    severity: Annotated[
+        str, typer.Option(help="typo: in place only; correction, retraction: an entry of its own tells of it.")
+    ] = "",
+    mail: Annotated[bool, typer.Option("--mail", help="What tells of it is mailed to subscribers too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish the imported change of a published entry as its next revision."""
-    from syndication import publishing
+    """Publish the imported change of a published entry as its next revision.
+
+    Readers do not mark an entry that changed as unread; so, with a --summary or from --severity correction on, an entry of its
+    own tells of the correction.
+    """
+    from syndication import embargo, publishing
 
     wiring = state()
     found = _id(wiring.db, entry)
-    publishing.correct(wiring.db, wiring.base_url, found, summary)
+    how = _severity(severity or ("correction" if summary else "typo"))
+    publishing.correct(wiring.db, wiring.base_url, found, summary, severity=how, mail=mail)
+    embargo.publish_due(wiring.db, wiring.base_url)
     show(wiring.db, [found], as_json)
 
 
 def withdraw(
     entry: Ref,
     reason: Annotated[str, typer.Option(help="Why, in one sentence; readers and partners see it.")],
+    severity: Annotated[
+        str, typer.Option(help="typo: it just goes; correction, retraction: an entry of its own tells of it.")
+    ] = "retraction",
+    mail: Annotated[bool, typer.Option("--mail", help="What tells of it is mailed to subscribers too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take an entry back: out of feeds, pages and mail that has not gone yet. It keeps its id and its revisions."""
-    from syndication import publishing
+    """Take an entry back: out of feeds, pages and mail that has not gone yet. It keeps its id and its revisions.
+
+    An entry of its own tells readers so, unless the severity is typo (it was never meant to be out).
+    """
+    from syndication import embargo, publishing
 
     wiring = state()
     found = _id(wiring.db, entry)
-    publishing.withdraw(wiring.db, wiring.base_url, found, reason)
+    publishing.withdraw(wiring.db, wiring.base_url, found, reason, severity=_severity(severity), mail=mail)
+    embargo.publish_due(wiring.db, wiring.base_url)
     show(wiring.db, [found], as_json)
+
+
+def _severity(said: str) -> str:
+    from syndication.announcing import SEVERITIES
+
+    if said not in SEVERITIES:
+        raise BadInput(f"{said!r} is no severity;", where="--severity", remedy=f"say one of {', '.join(SEVERITIES)}.")
+    return said
 
 
 def entries(

@@ -13,10 +13,11 @@ from feedgen.ext.base import BaseEntryExtension, BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
-from syndication.feeds.view import FeedView, ItemView
+from syndication.feeds.view import DeletedView, FeedView, ItemView
 
 ATOM = "http://www.w3.org/2005/Atom"
 HISTORY = "http://purl.org/syndication/history/1.0"
+TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 DC = "http://purl.org/dc/elements/1.1/"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 GENERATOR = "Syndication"
@@ -27,9 +28,11 @@ class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
 
     links: tuple[tuple[str, str], ...] = ()  # (relation, address)
     archive = False
+    deleted: tuple[DeletedView, ...] = ()
 
     def extend_ns(self) -> dict[str, str]:
-        return {"dc": DC, "fh": HISTORY} if self.archive else {"dc": DC}
+        named = {"dc": DC, "fh": HISTORY if self.archive else "", "at": TOMBSTONES if self.deleted else ""}
+        return {prefix: space for prefix, space in named.items() if space}
 
     def extend_rss(self, rss: Any) -> Any:
         channel = rss.find("channel")
@@ -42,6 +45,10 @@ class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
     def extend_atom(self, feed: Any) -> Any:
         if self.archive:
             etree.SubElement(feed, f"{{{HISTORY}}}archive")
+        for gone in self.deleted:
+            element = etree.SubElement(feed, f"{{{TOMBSTONES}}}deleted-entry", ref=gone.id, when=gone.at.isoformat())
+            if gone.reason:
+                etree.SubElement(element, f"{{{TOMBSTONES}}}comment").text = gone.reason
         return feed
 
 
@@ -84,6 +91,7 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed.extras.links = _links(view, fmt)
     feed.extras.archive = bool(view.current_urls)
     if fmt == "atom":
+        feed.extras.deleted = view.deleted
         for rel, href in feed.extras.links:
             feed.link(href=href, rel=rel)
     feed.link(href=view.home_url, rel="alternate", type="text/html")  # last: RSS takes it for its <link>

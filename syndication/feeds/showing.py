@@ -12,10 +12,12 @@ from syndication.feeds import archives
 from syndication.feeds.describing import address_of, describe
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.scope import in_scope
-from syndication.feeds.view import FeedView, ItemView, as_uri, clean, hub_url, item_view, teaser
+from syndication.feeds.view import DeletedView, FeedView, ItemView, as_uri, clean, hub_url, item_view, teaser
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.lookup import content_of
+
+DELETED = 50  # withdrawn entries that a partner's feed names
 
 
 def feed_view(
@@ -45,7 +47,19 @@ def feed_view(
         items=tuple(_shown(feed, _item(session, publication, entry, base_url)) for entry in entries),
         hubs=() if feed.private else hubs_of(publication, base_url),
         older_urls=older_urls,
+        deleted=_deleted(session, feed) if feed.kind == "scope" else (),
     )
+
+
+def _deleted(session: Session, feed: Feed) -> tuple[DeletedView, ...]:
+    """What was withdrawn lately, the newest first."""
+    gone = session.scalars(
+        select(Entry)
+        .where(in_scope(feed), Entry.state == "withdrawn")
+        .order_by(Entry.withdrawn_at.desc(), Entry.id.desc())
+        .limit(DELETED)
+    ).unique()
+    return tuple(DeletedView(e.tag_uri, moment(e.withdrawn_at), clean(e.withdrawn_reason)) for e in gone)
 
 
 def _shown(feed: Feed, item: ItemView) -> ItemView:

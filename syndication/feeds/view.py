@@ -50,6 +50,15 @@ class ItemView:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedView:
+    """An entry that was withdrawn (RFC 6721)."""
+
+    id: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FeedView:
     """One feed. `self_urls` maps rss, atom, json to the address it is fetched from; `home_url` is the HTML page."""
 
@@ -67,6 +76,7 @@ class FeedView:
     current_urls: Mapping[str, str] = field(
         default_factory=dict
     )  # by format, of a page of the archive: the feed itself
+    deleted: tuple[DeletedView, ...] = ()  # said in Atom, to partners alone: a validator does not know it
     hubs: tuple[str, ...] = ()  # WebSub hubs that push this feed; none for a private one
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """`numbered` takes {part}, `whole` {title}, `every_entry` {publication}, `week_of` {date}."""
+    """`numbered` takes {part}, `whole` {title}, `every_entry` {publication}, `week_of` {date}, the last
+    four {title} and {date}."""
 
     plain: str
     numbered: str
@@ -16,6 +17,10 @@ class Words(NamedTuple):
     daily: str
     weekly: str
     week_of: str
+    correction: str
+    was_corrected: str
+    withdrawal: str
+    was_withdrawn: str
 
 
 WORDS = {
@@ -28,6 +33,10 @@ WORDS = {
         "daily",
         "weekly",
         "week of {date}",
+        "Correction: {title}",
+        "“{title}” was corrected on {date}.",
+        "Withdrawn: {title}",
+        "“{title}” was withdrawn on {date}. Please do not rely on it any more.",
     ),
     "de": Words(
         "Teil der Reihe",
@@ -38,6 +47,10 @@ WORDS = {
         "täglich",
         "wöchentlich",
         "Woche ab {date}",
+        "Berichtigung: {title}",
+        "„{title}“ wurde am {date} berichtigt.",
+        "Zurückgezogen: {title}",
+        "„{title}“ wurde am {date} zurückgezogen. Bitte verlassen Sie sich nicht mehr darauf.",
     ),
     "fr": Words(
         "Dans la série",
@@ -48,6 +61,10 @@ WORDS = {
         "chaque jour",
         "chaque semaine",
         "semaine du {date}",
+        "Rectificatif : {title}",
+        "« {title} » a été corrigé le {date}.",
+        "Retiré : {title}",
+        "« {title} » a été retiré le {date}. Veuillez ne plus vous y fier.",
     ),
     "es": Words(
         "Parte de la serie",
@@ -58,6 +75,10 @@ WORDS = {
         "cada día",
         "cada semana",
         "semana del {date}",
+        "Corrección: {title}",
+        "«{title}» se corrigió el {date}.",
+        "Retirado: {title}",
+        "«{title}» se retiró el {date}. No se fíe más de él, por favor.",
     ),
 }
 

@@ -79,3 +79,24 @@ def test_an_unknown_state_is_named(place: Path) -> None:
     ended = run(place / "var", "entries", "--state", "drafts")
     assert ended.returncode == 1
     assert "draft, scheduled, published, withdrawn" in ended.stderr
+
+
+def test_how_severe_a_change_is_says_whether_it_is_told(place: Path) -> None:
+    var, file = place / "var", place / "tree/boats/a.txt"
+    run(var, "import", str(file))
+    run(var, "publish", "a")
+
+    def change(text: str, *how: str) -> list[str]:
+        file.write_text(f"Slow boats\n\n{text}")
+        run(var, "import", str(file))
+        run(var, "correct", "a", *how)
+        return sorted(row["title"] for row in json.loads(run(var, "entries", "--json").stdout))
+
+    assert change("A typo less.") == ["Slow boats"]
+    assert change("Three euros.", "--summary", "It is 3 €.") == ["Correction: Slow boats", "Slow boats"]
+    assert "typo, correction, retraction" in run(var, "correct", "a", "--severity", "huge").stderr
+    assert len(change("Two.", "--summary", "Not told.", "--severity", "typo")) == 2
+    run(var, "withdraw", "boats/a", "--reason", "All wrong.")
+    rows = {row["title"]: row["state"] for row in json.loads(run(var, "entries", "--json").stdout)}
+    assert rows["Slow boats"] == "withdrawn"
+    assert rows["Withdrawn: Slow boats"] == rows["Correction: Slow boats"] == "published"

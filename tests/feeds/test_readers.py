@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from reader import make_reader
 
+from syndication.embargo import publish_due
 from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import notices
 from syndication.ledger.db import Database
@@ -56,10 +57,11 @@ def notice(db: Database, published: list[int]) -> str:
         return notices.current(session, 1, "en").text
 
 
-def rewrite(db: Database, live: Live, entry: int) -> None:
+def rewrite(db: Database, live: Live, entry: int, summary: str = "") -> None:
     with db.transaction() as session:
-        redraft(session, entry, title="Fares and tides, corrected", body_html="<p>New words.</p>")
-    correct(db, live.base, entry)
+        redraft(session, entry, title="Fares and tides, corrected", body_html=f"<p>New words. {summary}</p>")
+    correct(db, live.base, entry, summary, severity="correction" if summary else "typo")
+    publish_due(db, live.base)
 
 
 class Newsboat:
@@ -138,6 +140,11 @@ def test_newsboat(db: Database, live: Live, published: list[int], notice: str, t
     newsboat.fetch()
     assert live.asked(path)[-1].status == 304
 
+    rewrite(db, live, published[0], "The fare was wrong.")
+    newsboat.fetch()
+    assert newsboat.unread() == 1  # what tells of the correction
+    assert "Correction: Fares and tides, corrected" in [title for title, _, _ in newsboat.items().values()]
+
 
 @pytest.mark.parametrize("fmt", ["rss", "atom", "json"])
 def test_reader(db: Database, live: Live, published: list[int], notice: str, fmt: str) -> None:
@@ -163,6 +170,9 @@ def test_reader(db: Database, live: Live, published: list[int], notice: str, fmt
     assert set(again) == set(shown)
     assert all(entry.read for entry in again.values())
     assert "Fares and tides, corrected" in [entry.title for entry in again.values()]
+    rewrite(db, live, published[0], "The fare was wrong.")
+    reader.update_feed(live.base + path)
+    assert [entry.title for entry in reader.get_entries(read=False)] == ["Correction: Fares and tides, corrected"]
 
 
 @pytest.mark.parametrize("fmt", ["rss", "atom"])
@@ -219,3 +229,8 @@ def test_rss2email(
     publish(db, live.base, [new_entry("late", title="A late one")])
     run("run")
     assert len(mails()) == len(TITLES) + 1
+    rewrite(db, live, published[0], "The fare was wrong.")
+    run("run")
+    subjects = [str(m["subject"]) for m in mails()]
+    assert len(subjects) == len(TITLES) + 2
+    assert "Correction: Fares and tides, corrected" in subjects

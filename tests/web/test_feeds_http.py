@@ -131,7 +131,7 @@ def test_head_says_what_get_says(client: TestClient, new_entry: NewEntry) -> Non
 
 def test_absent_gone_private_and_refused(client: TestClient, new_entry: NewEntry, db: Database) -> None:
     new_entry("tides")
-    for path in ("/feeds/nothing.atom", "/feeds/all.xml", "/feeds/all", "/feeds/", "/feeds/all.atom/"):
+    for path in ("/feeds/nothing.atom", "/feeds/all.xml", "/feeds/all", "/feeds/all/x", "/feeds/all.atom/"):
         assert get(client, path).status_code == 404, path
     assert get(client, "/feeds/floods.rss").status_code == 200
     with db.transaction() as session:
