@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from syndication.errors import NeedsHuman
-from syndication.feeds.artifacts import hubs_of
+from syndication.feeds.showing import hubs_of
 from syndication.ledger.lookup import the_publication
 from syndication.tree.asking import CODINGS, Asker
 from syndication.tree.directory import Directory, file_of, opened

@@ -64,6 +64,7 @@ def standing(session: Session, wiring: Wiring, feeds: Mapping[str, Document]) ->
         *(Standing(path, frame) for path in _archives(session)),
         *_entry_pages(entries, series, frame),
         *(Standing(path, document.etag, changed=document.last_modified) for path, document in feeds.items()),
+        *_feed_pages(feeds, frame),
         *_series_pages(entries, series, frame),
         Standing("/robots.txt", frame),
         Standing("/", _hash(frame, publication.seq)),
@@ -150,6 +151,13 @@ def _archives(session: Session) -> Iterator[str]:
         for upto_id, generation in pages:
             for fmt in FORMATS:
                 yield archives.address("", feed, archives.Link(upto_id, generation), fmt)
+
+
+def _feed_pages(feeds: Mapping[str, Document], frame: str) -> Iterator[Standing]:
+    """A feed's page shows what the feed does. The list of them puts feeds together: it needs the service."""
+    for path, document in feeds.items():
+        if path.endswith(".atom"):
+            yield Standing(f"{path.removesuffix('.atom')}/", _hash(frame, document.etag))
 
 
 def _entry_pages(entries: Mapping[int, Sequence[_Row]], series: Sequence[Series], frame: str) -> Iterator[Standing]:
