@@ -1,7 +1,7 @@
 """A soak: 100,000 mails, workers killed at 200 random instants, broker and PostgreSQL robbed. Nobody is lost or doubled.
 
-    python bench/soak.py                 # about ten minutes on two cores
-    python bench/soak.py --people 4000 --kills 8      # under a minute
+    python bench/soak.py                 # about eight minutes on two cores
+    python bench/soak.py --people 4000 --kills 8      # a minute and a half
 
 Three Celery mail workers of two processes each, and beat, exactly as docker-compose.yml starts them, on PostgreSQL that syncs
 its log. The relay answers slowly, refuses every tenth person for now at first, and counts what it accepts by `Message-ID`. At

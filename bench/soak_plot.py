@@ -14,8 +14,8 @@ COLOURS = {
 WORDS = {
     "kill": "a process of a pool killed",
     "kill whole": "a worker killed",
-    "cut": "PostgreSQL's connections cut, or it restarted",
-    "wipe": "the broker wiped or stopped",
+    "cut": "PostgreSQL cut off or restarted",
+    "wipe": "broker wiped or stopped",
 }
 STEP_SECONDS = 5.0
 
