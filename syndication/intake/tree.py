@@ -71,6 +71,7 @@ class Imprint(_File):
 class MailPart(_File):
     sender: str = Field("", alias="from")
     reply_to: str = ""
+    unknown: Literal["ask", "sent", "again"] = "ask"
     daily_at: str = Field("07:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     weekly_on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
 

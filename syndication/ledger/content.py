@@ -35,6 +35,7 @@ class Publication(Base):
     reply_to: Mapped[str] = mapped_column(Text, default="")
     daily_at: Mapped[str] = mapped_column(String(5), default="07:00")  # local wall time HH:MM
     weekly_on: Mapped[str] = mapped_column(String(9), default="monday")
+    unknown: Mapped[str] = mapped_column(String(5), default="ask")  # what becomes of unknown mail: ask | sent | again
     tag_authority: Mapped[str] = mapped_column(String(255))  # RFC 4151, fixed at the first import
     tag_date: Mapped[str] = mapped_column(String(10))
     base_url: Mapped[str] = mapped_column(Text, default="")  # the address the artifacts were last rendered for

@@ -150,9 +150,14 @@ def opened_by_this_process(directory: Path) -> Journal | None:
 
 
 def replay(db: Database, directory: Path, transport: Transport | None, ladder: Sequence[int]) -> int:
-    """Folds what dead workers of this host left behind; the number of their deliveries that were settled."""
+    """Folds what dead workers of this host left behind; the number of their deliveries that were settled.
+
+    Another host's journal that lies here is left alone: whether its worker lives, a lock on this host does not tell.
+    """
     settled = 0
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        if path.name.rsplit("-", 2)[0] != socket.gethostname():
+            continue
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

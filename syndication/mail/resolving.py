@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from syndication.errors import BadInput, Conflict, NotFound
 from syndication.ledger import claims
 from syndication.ledger.audience import Subscriber
+from syndication.ledger.content import Publication
 from syndication.ledger.db import ledger_now, ring_after_commit
-from syndication.ledger.mailings import Delivery, Issue, Letter
+from syndication.ledger.mailings import Delivery, Issue, Lease, Letter
 from syndication.ledger.states import DELIVERY, ISSUE, move
 
 AGAIN: Final = ("failed", "deferred")
-TAKEN_AS_SENT: Final = "taken as sent by hand"
+TAKEN_AS_SENT: Final = "taken as sent"
+MOST_TRIES: Final = 2  # of mail that a policy sends again: who is unknown a second time waits for a person
 Way = Literal["sent", "again"]
 
 
@@ -78,25 +81,79 @@ def retry(session: Session, chosen: Chosen, state: str | None = None) -> int:
     return len(rows)
 
 
+def by_policy(session: Session, grace_seconds: int) -> int:
+    """Does with unknown mail what its publication says, once nobody can tell any more; how many."""
+    wants = _wants(session)
+    rows = session.execute(_left_to_policy(session, wants, grace_seconds).with_for_update(of=Delivery)).all()
+    ways: tuple[Way, ...] = ("sent", "again")
+    for way in ways:
+        mine = [
+            _Row(id_, state, issue, lease)
+            for id_, state, issue, lease, publication in rows
+            if wants[publication] == way
+        ]
+        if way == "again":
+            mine = _sendable(session, Chosen(), mine)
+        _resolve(session, mine, way, "by the publication's policy")
+    return len(rows)
+
+
+def anything_by_policy(session: Session, grace_seconds: int) -> bool:
+    """Whether `by_policy` would find something; takes no lock."""
+    wants = _wants(session)
+    return bool(wants) and session.execute(_left_to_policy(session, wants, grace_seconds).limit(1)).first() is not None
+
+
+def _wants(session: Session) -> dict[int, Way]:
+    """What publications want done with unknown mail; those that want to be asked are left out."""
+    query = select(Publication.id, Publication.unknown).where(Publication.unknown != "ask")
+    return {id_: "again" if way == "again" else "sent" for id_, way in session.execute(query)}
+
+
+def _left_to_policy(
+    session: Session, wants: dict[int, Way], grace_seconds: int
+) -> Select[int, str, int | None, int | None, int]:
+    """By way of the leases, which unknown mail keeps: they are few."""
+    again = [id_ for id_, way in wants.items() if way == "again"]
+    goes = and_(Delivery.attempts < MOST_TRIES, Issue.state.in_(("frozen", "done")))
+    return (
+        select(Delivery.id, Delivery.state, Delivery.issue_id, Delivery.lease_id, Delivery.publication_id)
+        .join(Lease, Lease.id == Delivery.lease_id)
+        .join(Issue, Issue.id == Delivery.issue_id)
+        .where(
+            Lease.until < ledger_now(session) - timedelta(seconds=grace_seconds),
+            Delivery.state == "unknown",
+            Delivery.publication_id.in_(wants),
+            or_(Delivery.publication_id.not_in(again), goes),
+        )
+        .order_by(Delivery.id)
+    )
+
+
 def resolve(session: Session, chosen: Chosen, way: Way) -> int:
     """Unknown deliveries are taken as sent, or are due again with the same Message-ID; how many.
 
     Raises Conflict for a delivery named by its id that is not unknown, or is to be sent for a cancelled issue.
     """
     rows = _choose(session, chosen, ("unknown",), remedy="only unknown ones are resolved.")
+    if way == "again":
+        rows = _sendable(session, chosen, rows)
+    _resolve(session, rows, way, "by hand")
+    return len(rows)
+
+
+def _resolve(session: Session, rows: list[_Row], way: Way, by: str) -> None:
     now = ledger_now(session)
     if way == "sent":
-        said = f"{TAKEN_AS_SENT} on {now:%Y-%m-%d %H:%M} UTC; the relay's answer was lost"
+        said = f"{TAKEN_AS_SENT} {by} on {now:%Y-%m-%d %H:%M} UTC; the relay's answer was lost"
         values: dict[str, object] = {"state": "sent", "reply": said, "sent_at": now, "lease_id": None}
     else:
-        rows = _sendable(session, chosen, rows)
         values = {"state": "pending", "due_at": now, "lease_id": None}
         _ring(session, rows)
     leases = {row.lease_id for row in rows if row.lease_id is not None}
     _write(session, [row.id for row in rows], "unknown", values)
     for lease_id in sorted(leases):
         claims.retire(session, lease_id)
-    return len(rows)
 
 
 def _choose(session: Session, chosen: Chosen, states: tuple[str, ...], *, remedy: str) -> list[_Row]:

@@ -14,7 +14,7 @@ import structlog
 from syndication import clock
 from syndication.digests.control import settle
 from syndication.ledger import claims
-from syndication.mail import journal
+from syndication.mail import journal, resolving
 from syndication.mail.dispatch import Dispatch
 from syndication.mail.transport import Transport, TransportTrouble
 from syndication.mail.trouble import note, over
@@ -31,7 +31,8 @@ def journals_dir(wiring: Wiring) -> Path:
 
 
 def recover(wiring: Wiring, transport: Transport | None = None) -> int:
-    """Settles what dead workers left: replays their journals, and lets leases expire. Cheap where there is nothing."""
+    """Settles what dead workers left: replays their journals, lets leases expire, and does with unknown mail what its
+    publication says. Cheap where there is nothing."""
     ladder = wiring.settings.retry_ladder
     directory = journals_dir(wiring)
     journal.of_this_process(directory)
@@ -43,6 +44,11 @@ def recover(wiring: Wiring, transport: Transport | None = None) -> int:
         with wiring.db.transaction() as session:
             for issue_id in sorted(claims.expire(session, grace, ladder)):
                 settle(session, issue_id)
+    with wiring.db.reading() as session:
+        decided = resolving.anything_by_policy(session, grace)
+    if decided:
+        with wiring.db.transaction() as session:
+            resolving.by_policy(session, grace)
     return settled
 
 

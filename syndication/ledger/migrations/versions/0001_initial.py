@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("reply_to", sa.Text(), nullable=False),
         sa.Column("daily_at", sa.String(length=5), nullable=False),
         sa.Column("weekly_on", sa.String(length=9), nullable=False),
+        sa.Column("unknown", sa.String(length=5), nullable=False),
         sa.Column("tag_authority", sa.String(length=255), nullable=False),
         sa.Column("tag_date", sa.String(length=10), nullable=False),
         sa.Column("base_url", sa.Text(), nullable=False),
