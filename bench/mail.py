@@ -41,7 +41,16 @@ SMALL, MILLION = "--small" in sys.argv, "--million" in sys.argv
 SENTENCES = 9  # an entry's length, so that HTML and text together are about 20 kB
 WORKERS, CONNECTIONS = 2, 12
 ROUND_TRIP, FAR_CONNECTIONS = 0.05, 20
-PEOPLE = {"unsigned": 150_000, "rsa": 60_000, "ed25519": 60_000, "sqlite": 40_000, "far": 8_000, "loop": 400}
+PEOPLE = {
+    "unsigned": 150_000,
+    "rsa": 60_000,
+    "ed25519": 60_000,
+    "sqlite": 40_000,
+    "far": 8_000,
+    "many": 40_000,
+    "loop": 400,
+}
+MANY_EDITIONS = 4_000  # ten people each, as where everybody chose series of their own
 AS_NOBODY = ["-u", "nobody"] if os.geteuid() == 0 else []
 SENDER = "series@tideway.example"
 
@@ -106,11 +115,13 @@ def ledger(kind: str) -> Iterator[tuple[str, Path]]:
             server.cleanup()
 
 
-def ours(people: int, *, kind: str = "postgresql", key: str = "", away: bool = False) -> tuple[float, float]:
+def ours(
+    people: int, *, kind: str = "postgresql", key: str = "", away: bool = False, editions: int = mailing.ENTRIES
+) -> tuple[float, float]:
     """(messages a second, the largest worker's MB), after the ledger has been found to add up."""
     with ledger(kind) as (url, data_dir), sink() as port:
         db = Database(url)
-        mailing.fill(db, people, sentences=SENTENCES)
+        mailing.fill(db, people, sentences=SENTENCES, editions=editions)
         environment = {
             "SYNDICATION_DATA_DIR": str(data_dir),
             "SYNDICATION_DATABASE_URL": url,
@@ -271,6 +282,7 @@ def main() -> None:
     rsa, _ = ours(people["rsa"], key="rsa")
     ed25519, _ = ours(people["ed25519"], key="ed25519")
     sqlite, _ = ours(people["sqlite"], kind="sqlite")
+    many, _ = ours(people["many"], editions=MANY_EDITIONS if not SMALL else 100)
     trip = round_trip()
     distant, _ = ours(people["far"], away=True)
     figures |= {
@@ -278,6 +290,8 @@ def main() -> None:
         "rsa2048_per_s": round(rsa),
         "ed25519_per_s": round(ed25519),
         "sqlite_unsigned_per_s": round(sqlite),
+        "many_editions": MANY_EDITIONS,
+        "many_editions_per_s": round(many),
         "smtp_source_per_s": round(source),
         "smtplib_per_s": round(loop),
         "smtplib_dkimpy_per_s": round(signed),

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice, permutations
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -31,11 +32,14 @@ from syndication.publishing import add_notice
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("Zoë Lindqvist", "李 小龍", "Ana Sousa", "", "Björk O'Neill", "M. Okafor", "Dr. Ivan Petrov, Sofia")
 SENTENCE = "The ferry left the quay at half past six, “late as ever”, and the river carried its wake into the reeds. "
-ENTRIES = 4
+ENTRIES = 4  # of an edition
+POOL = 12  # entries that many editions draw from
 
 
-def fill(db: Database, people: int, *, sentences: int) -> None:
-    """One frozen issue of `ENTRIES` entries for `people`, all pending; four editions: who follows all, or fewer series."""
+def fill(db: Database, people: int, *, sentences: int, editions: int = ENTRIES) -> None:
+    """One frozen issue for `people`, all pending: `editions` editions of `ENTRIES` entries each, dealt at random. Four are
+    the same entries in another order; more of them draw from `POOL` entries."""
+    entries = ENTRIES if editions <= ENTRIES else POOL
     schema.upgrade(db)
     now = datetime.now(UTC)
     with db.transaction() as session:
@@ -49,12 +53,12 @@ def fill(db: Database, people: int, *, sentences: int) -> None:
         session.flush()
         add_notice(session, publication, "en", STANDARD["en"])
         issue = Issue(
-            publication_id=1, cadence="daily", slot="s", zones=[], upto_seq=ENTRIES, state="frozen", eligible=people,
+            publication_id=1, cadence="daily", slot="s", zones=[], upto_seq=entries, state="frozen", eligible=people,
             cut_at=now, frozen_at=now,
         )  # fmt: skip
         session.add(issue)
         revisions = []
-        for n in range(1, ENTRIES + 1):
+        for n in range(1, entries + 1):
             session.add(Series(id=n, publication_id=1, slug=f"s{n}", title=f"Crossings {n}", created_at=now))
             session.flush()
             session.add(Entry(
@@ -73,17 +77,18 @@ def fill(db: Database, people: int, *, sentences: int) -> None:
             session.flush()
             revisions.append(n)
         session.execute(text("UPDATE entry SET revision_id = id"))
-        for n in range(1, ENTRIES + 1):
-            mine = revisions[n - 1 :] + revisions[: n - 1]
+        for n, mine in enumerate(islice(permutations(revisions, ENTRIES), editions), 1):
             session.add(
-                Edition(id=n, issue_id=1, language="en", notice_id=1, key_hash=f"{n}", revisions=mine, created_at=now)
+                Edition(
+                    id=n, issue_id=1, language="en", notice_id=1, key_hash=f"{n}", revisions=list(mine), created_at=now
+                )
             )
             session.flush()
-            session.add_all(EditionEntry(edition_id=n, entry_id=r, revision_id=r) for r in revisions)
-    _people(db, people, now)
+            session.add_all(EditionEntry(edition_id=n, entry_id=r, revision_id=r) for r in mine)
+    _people(db, people, now, entries, editions)
 
 
-def _people(db: Database, people: int, now: datetime) -> None:
+def _people(db: Database, people: int, now: datetime, entries: int, editions: int) -> None:
     address = "'p' || n || '@d' || (n % 50) || '.example'"
     names = " ".join(f"WHEN {i} THEN '{name.replace(chr(39), chr(39) * 2)}'" for i, name in enumerate(NAMES))
     name = f"CASE n % {len(NAMES)} {names} END"
@@ -99,11 +104,11 @@ def _people(db: Database, people: int, now: datetime) -> None:
         f" created_at) {numbers} SELECT n, 1, {address}, {address}, 'd' || (n % 50) || '.example', {name}, 'en', 'UTC',"
         f" {handle}, {no}, {stamp} FROM {source}",
         f"INSERT INTO subscription (subscriber_id, timezone, scope, cadence, state, cursor, cursor_was, shields, asked_at,"
-        f" active_at, ended_reason) {numbers} SELECT n, 'UTC', 0, 'daily', 'active', {ENTRIES}, 0, {no}, {stamp},"
+        f" active_at, ended_reason) {numbers} SELECT n, 'UTC', 0, 'daily', 'active', {entries}, 0, {no}, {stamp},"
         f" {stamp}, '' FROM {source}",
         f"INSERT INTO delivery (publication_id, issue_id, edition_id, subscriber_id, kind, priority, state, attempts, due_at,"
-        f" reply, created_at) {numbers} SELECT 1, 1, 1 + n % {ENTRIES}, n, 'digest', 1, 'pending', 0, {stamp}, '', {stamp}"
-        f" FROM {source}",
+        f" reply, created_at) {numbers} SELECT 1, 1, 1 + n * 7919 % {editions}, n, 'digest', 1, 'pending', 0, {stamp}, '',"
+        f" {stamp} FROM {source}",
     )
     with db.transaction() as session:
         for statement in statements:

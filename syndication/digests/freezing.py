@@ -98,6 +98,7 @@ def _cut_of(issue: Issue) -> Cut:
         zones=tuple(issue.zones),
         upto=issue.upto_seq,
         active_by=slot_instant(issue.slot),
+        at=issue.cut_at,
     )
 
 
@@ -134,7 +135,7 @@ def _chunk(
     made = [
         (person, fresh.get(pinned) or memory.editions[pinned]) for pinned, people in dealt.items() for person in people
     ]
-    _write(session, (issue_id, cut.publication_id), state, made, now)
+    _write(session, (issue_id, cut.publication_id), state, made, cut.at or now)
     if ring and state == "freezing":
         ring_after_commit(session, "mail.send_due", issue_id)
     return fresh
@@ -156,16 +157,20 @@ def _take(session: Session, issue_id: int, after: int, until: int) -> str | None
     )
 
 
-def _write(session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], now: datetime) -> None:
+def _write(
+    session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], due_at: datetime
+) -> None:
     """The deliveries of a chunk, and its share of `eligible`. `made`: who gets which edition."""
     if state == "cancelled":
-        deliver(session, issue, [(id_, edition) for (id_, _), edition in made], "cancelled", CANCELLED_WITH_ISSUE, now)
+        deliver(
+            session, issue, [(id_, edition) for (id_, _), edition in made], "cancelled", CANCELLED_WITH_ISSUE, due_at
+        )
     else:
         barred = suppressed_among(session, issue[1], [address_key for (_, address_key), _ in made])
         go = [(id_, edition) for (id_, address_key), edition in made if address_key not in barred]
         stay = [(id_, edition) for (id_, address_key), edition in made if address_key in barred]
-        deliver(session, issue, go, "pending", "", now)
-        deliver(session, issue, stay, "suppressed", SUPPRESSED, now)
+        deliver(session, issue, go, "pending", "", due_at)
+        deliver(session, issue, stay, "suppressed", SUPPRESSED, due_at)
     session.execute(
         update(Issue).where(Issue.id == issue[0]).values(eligible=Issue.eligible + len(made)),
         execution_options={"synchronize_session": False},

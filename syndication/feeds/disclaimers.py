@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 from jinja2 import StrictUndefined, TemplateError
@@ -113,12 +114,12 @@ def normalised(text: str) -> str:
 
 def count_text(text: str, notice_text: str) -> int:
     """How often the notice stands in a plain text; addresses in angle brackets between its words do not hide it."""
-    return _folded(_BRACKETED_ADDRESS.sub("", text)).count(_folded(notice_text))
+    return _folded(_BRACKETED_ADDRESS.sub("", text)).count(_wanted(notice_text))
 
 
 def count_html(markup: str, notice_text: str) -> int:
     """How often every reader sees the notice in an HTML page or fragment."""
-    return _folded(visible_text(markup)).count(_folded(notice_text))
+    return _folded(visible_text(markup)).count(_wanted(notice_text))
 
 
 def visible_text(markup: str) -> str:
@@ -129,6 +130,9 @@ def visible_text(markup: str) -> str:
 
 def _folded(text: str) -> str:
     return normalised(text).casefold()
+
+
+_wanted = lru_cache(maxsize=64)(_folded)  # a notice, asked for again and again
 
 
 def _texts(markup: str) -> tuple[str, str]:
@@ -168,7 +172,12 @@ def _is_hidden(element: etree._Element) -> bool:
     if element.get("hidden") is not None or element.get("aria-hidden") == "true":
         return True
     style = element.get("style")
-    return bool(style and _HIDING.search("".join(style.lower().split())))
+    return style is not None and _hides(style)
+
+
+@lru_cache(maxsize=1_024)
+def _hides(style: str) -> bool:
+    return _HIDING.search("".join(style.lower().split())) is not None
 
 
 def require_once(
@@ -182,7 +191,7 @@ def require_once(
 ) -> None:
     """Raises DisclaimerBreach unless the notice stands in `payload` exactly once, in sight. Fail-closed: an empty notice
     raises."""
-    wanted = _folded(notice_text)
+    wanted = _wanted(notice_text)
     count = hidden = 0
     if wanted and form == "text":
         count = count_text(payload, notice_text)

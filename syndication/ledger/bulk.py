@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from syndication.ledger.base import UtcDateTime
+from syndication.ledger.db import ledger_now
 from syndication.ledger.mailings import Delivery
 
 _FOLD = text(
@@ -41,9 +42,9 @@ _FOLD = text(
 
 _DELIVER = text(
     "INSERT INTO delivery (issue_id, publication_id, kind, priority, state, attempts, due_at, reply, created_at,"
-    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0, :now, :reply, :now, person, edition"
+    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0, :due, :reply, :now, person, edition"
     " FROM unnest(CAST(:people AS bigint[]), CAST(:editions AS bigint[])) AS n(person, edition)"
-).bindparams(bindparam("now", type_=UtcDateTime()))
+).bindparams(bindparam("due", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
 
 
 class Change(NamedTuple):
@@ -72,15 +73,16 @@ def among(
 
 
 def deliver(
-    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, now: datetime
+    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, due_at: datetime
 ) -> None:
     """A digest's delivery in `state` for each (subscriber_id, edition_id). `issue` is (id, publication_id)."""
     if not rows:
         return
+    now = ledger_now(session)
     if session.get_bind().dialect.name == "sqlite":
         common = {
             "issue_id": issue[0], "publication_id": issue[1], "kind": "digest", "priority": 1, "state": state,
-            "attempts": 0, "due_at": now, "reply": reply, "created_at": now,
+            "attempts": 0, "due_at": due_at, "reply": reply, "created_at": now,
         }  # fmt: skip
         each = [common | {"subscriber_id": person, "edition_id": edition} for person, edition in rows]
         session.connection().execute(insert(Delivery), each)
@@ -89,7 +91,7 @@ def deliver(
     session.execute(
         _DELIVER,
         {
-            "issue": issue[0], "publication": issue[1], "state": state, "reply": reply, "now": now,
+            "issue": issue[0], "publication": issue[1], "state": state, "reply": reply, "now": now, "due": due_at,
             "people": array_of(people), "editions": array_of(editions),
         },
     )  # fmt: skip

@@ -73,12 +73,17 @@ def anything_due(session: Session, kinds: Sequence[str]) -> bool:
 def claim(
     session: Session, *, host: str, journal: str, size: int, lease_seconds: int, kinds: Sequence[str]
 ) -> Claim | None:
-    """Leases up to `size` deliveries that are due, transactional first, for the worker that writes `journal` on `host`."""
+    """Leases up to `size` deliveries that are due, transactional first, for the worker that writes `journal` on `host`.
+
+    Edition by edition within an issue: each is compiled once, however many there are.
+    """
     now = ledger_now(session)
     lease = Lease(host=host, journal=journal, until=now + timedelta(seconds=lease_seconds), size=0, created_at=now)
     session.add(lease)
     session.flush()
-    chosen = _due(session, kinds).order_by(Delivery.priority, Delivery.due_at, Delivery.id).limit(size)
+    chosen = (
+        _due(session, kinds).order_by(Delivery.priority, Delivery.due_at, Delivery.edition_id, Delivery.id).limit(size)
+    )
     picked = chosen.with_for_update(skip_locked=True, of=Delivery).cte("picked")
     rows = session.execute(
         update(Delivery)

@@ -15,13 +15,15 @@ _ACTIVE = text("subscription.state = 'active'")  # literal: a partial index does
 
 @dataclass(frozen=True)
 class Cut:
-    """Whom an issue concerns. `zones` empty: everybody; `active_by` None: whenever they became active."""
+    """Whom an issue concerns. `zones` empty: everybody; `active_by` None: whenever they became active. `at`: since when its
+    deliveries are due, all alike, so that they are claimed edition by edition."""
 
     publication_id: int
     cadence: str
     zones: tuple[str, ...]
     upto: int
     active_by: datetime | None = None
+    at: datetime | None = None
 
 
 def zones_in_use(session: Session) -> list[str]:

@@ -48,13 +48,14 @@ class Press:
             self.render, source, blocks, max_html_bytes=self.max_html_bytes, subject_prefix=subject_prefix
         )
 
-    def form(self, session: Session, edition_id: int) -> Form:
-        """The edition's message, ready to be filled. Raises what `compile_edition` raises."""
+    def form(self, session: Session, edition_id: int, texts: dict[int, EntryText] | None = None) -> Form:
+        """The edition's message, ready to be filled. `texts`: by revision, read already and added to. Raises what
+        `compile_edition` raises."""
         found = self._editions.get(edition_id)
         if found is None:
             edition = session.get_one(Edition, edition_id)
-            source, texts = source_of(session, edition, self.base_url)
-            found = self._form(self.compile(source, texts))
+            source, shown = source_of(session, edition, self.base_url, texts)
+            found = self._form(self.compile(source, shown))
             self._editions[edition_id] = found
             while len(self._editions) > KEPT_EDITIONS:
                 self._editions.popitem(last=False)
@@ -73,11 +74,13 @@ def imprint_of(publication: Publication, base_url: str) -> Imprint:
     )
 
 
-def source_of(session: Session, edition: Edition, base_url: str) -> tuple[EditionSource, list[EntryText]]:
+def source_of(
+    session: Session, edition: Edition, base_url: str, known: dict[int, EntryText] | None = None
+) -> tuple[EditionSource, list[EntryText]]:
     """What the edition pins: its frame, and its entries in reading order."""
     issue = session.get_one(Issue, edition.issue_id)
     publication = session.get_one(Publication, issue.publication_id)
-    texts = texts_of(session, edition.revisions, publication, base_url)
+    texts = texts_of(session, edition.revisions, publication, base_url, known)
     return frame_of(
         session, publication, texts, base_url, edition.language, edition.notice_id, f"i{issue.id}:{issue.cadence}"
     ), texts
@@ -104,13 +107,22 @@ def frame_of(
     )
 
 
-def texts_of(session: Session, revision_ids: Sequence[int], publication: Publication, base_url: str) -> list[EntryText]:
-    """The revisions as a mail shows them, in the order given."""
-    rows = session.execute(
-        select(Revision, Entry).join(Entry, Entry.id == Revision.entry_id).where(Revision.id.in_(revision_ids))
-    ).unique()
-    by_id = {revision.id: text_of(revision, entry, publication, base_url) for revision, entry in rows}
-    return [by_id[id_] for id_ in revision_ids]
+def texts_of(
+    session: Session,
+    revision_ids: Sequence[int],
+    publication: Publication,
+    base_url: str,
+    known: dict[int, EntryText] | None = None,
+) -> list[EntryText]:
+    """The revisions as a mail shows them, in the order given. `known` ones are not read again, and it is added to."""
+    known = {} if known is None else known
+    missing = [id_ for id_ in revision_ids if id_ not in known]
+    if missing:
+        rows = session.execute(
+            select(Revision, Entry).join(Entry, Entry.id == Revision.entry_id).where(Revision.id.in_(missing))
+        ).unique()
+        known |= {revision.id: text_of(revision, entry, publication, base_url) for revision, entry in rows}
+    return [known[id_] for id_ in revision_ids]
 
 
 def text_of(revision: Revision, entry: Entry, publication: Publication, base_url: str, remark: str = "") -> EntryText:

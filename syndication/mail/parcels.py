@@ -15,6 +15,7 @@ from syndication.ledger import notices
 from syndication.ledger.claims import Claimed
 from syndication.ledger.content import Publication
 from syndication.mail import headers, keys, verp
+from syndication.mail.blocks import EntryText
 from syndication.mail.dkim import Key
 from syndication.mail.gate import Passed, Person
 from syndication.mail.journal import file_name
@@ -53,12 +54,12 @@ class Packing:
         self._senders: dict[int, str] = {}
         self._notices: dict[tuple[int, str], PublishedNotice] = {}
 
-    def load(self, session: Session, passed: Passed) -> Loaded:
-        """Compiles what the rows need."""
+    def load(self, session: Session, passed: Passed, before: Loaded) -> Loaded:
+        """Compiles what the rows need; what was loaded `before` for them need not be compiled again."""
         with self._one_at_a_time:
-            return self._load(session, passed)
+            return self._load(session, passed, before)
 
-    def _load(self, session: Session, passed: Passed) -> Loaded:
+    def _load(self, session: Session, passed: Passed, before: Loaded) -> Loaded:
         loaded = Loaded()
         for publication_id in {row.publication_id for row in passed.go}:
             publication = self._publications[publication_id] = session.get_one(Publication, publication_id)
@@ -74,9 +75,13 @@ class Packing:
                 language = passed.letters[row.id].language
                 key = row.publication_id, language
                 self._notices[key] = notices.current(session, row.publication_id, language)
+        texts: dict[int, EntryText] = {}
         for edition_id in dict.fromkeys(row.edition_id for row in passed.go if row.edition_id is not None):
+            if (known := before.forms.get(edition_id)) is not None:
+                loaded.forms[edition_id] = known
+                continue
             try:
-                loaded.forms[edition_id] = self.press.form(session, edition_id)
+                loaded.forms[edition_id] = self.press.form(session, edition_id, texts)
             except SyndicationError as error:
                 loaded.held[edition_id] = str(error)
         return loaded

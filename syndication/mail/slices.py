@@ -109,7 +109,7 @@ class Slices:
         now = clock.monotonic()
         with self._wiring.db.reading() as session:
             passed = look_again(session, slice_.rest)
-            loaded = self.packing.load(session, passed)
+            loaded = self.packing.load(session, passed, slice_.loaded)
         for edition_id, reason in loaded.held.items():
             log.error("mail.edition_held", edition=edition_id, reason=reason)
         _note(slice_, passed)

@@ -133,6 +133,22 @@ def test_a_template_that_forgot_or_doubled_the_notice_stops_the_edition(template
     assert (breach.value.count, breach.value.channel, breach.value.template) == (count, channel, template)
 
 
+def test_a_slot_in_a_comment_cannot_hide_the_notice_from_some() -> None:
+    """Filled with letters the comment goes on to the end of the notice; filled with dashes it ends at once."""
+
+    def render(name: str, **context: object) -> str:
+        made = RENDER(name, **context)
+        if name != "mail/digest.html":
+            return made
+        notice = str(context["notice"].html)  # type: ignore[attr-defined]
+        again = f"<!-- {context['unsubscribe_url']}><p>{notice}</p><!-- -->"
+        return made.replace("</body>", f"{again}</body>")
+
+    with pytest.raises(DisclaimerBreach) as breach:
+        compiled(entry(), render=render)
+    assert breach.value.count == 2
+
+
 def test_a_template_without_an_unsubscribe_link_is_refused() -> None:
     def render(name: str, **context: object) -> str:
         return RENDER(name, **context).replace(str(context.get("unsubscribe_url", "\0")), "#")

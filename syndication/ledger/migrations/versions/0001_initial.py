@@ -473,7 +473,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_delivery_claim",
         "delivery",
-        ["priority", "due_at", "id"],
+        ["priority", "due_at", "edition_id", "id"],
         unique=False,
         postgresql_where=sa.text("state IN ('pending', 'deferred')"),
         sqlite_where=sa.text("state IN ('pending', 'deferred')"),
