@@ -25,6 +25,7 @@ from syndication.ledger.db import ledger_now
 from syndication.ledger.mailings import Delivery
 from syndication.ledger.operations import Seen
 from syndication.logs import without_secrets
+from syndication.mail import restrictions
 from syndication.mail.probing import probe
 from syndication.mail.records import standing, wanted
 from syndication.mail.relays import relay_of
@@ -56,7 +57,12 @@ def examine(wiring: Wiring) -> list[Finding]:
     if ledger.level == "good":
         with wiring.db.reading() as session:
             found += [_clock(session, wiring), *_at_work(session), *map(_held, attempts.held(session))]
-            found += [*_publication(session, wiring), *_deliveries(session), *_blocked(session)]
+            found += [
+                *_publication(session, wiring),
+                *_deliveries(session),
+                *_blocked(session),
+                *_destinations(session),
+            ]
     found += [_broker(wiring), _mail(wiring)]
     return [*found, *_mail_records(wiring)] if ledger.level == "good" else found
 
@@ -221,6 +227,20 @@ def _blocked(session: Session) -> list[Finding]:
             blocked.advice,
         )
     ]
+
+
+def _destinations(session: Session) -> list[Finding]:
+    found = []
+    for one in restrictions.listing(session):
+        said = f"{one['name']}: {one['waiting']} wait, it said: {one['reply']}"
+        if one["state"] == "blocked":
+            remedy = f"{one['advice']} `syndicate destinations release {one['name']}`."
+            found.append(Finding("wrong", "destination", f"refuses our mail, {said}", remedy))
+        else:
+            found.append(
+                Finding("note", "destination", f"is sent to slowly, {said}", "Nothing to do: it recovers by itself.")
+            )
+    return found
 
 
 def _broker(wiring: Wiring) -> Finding:

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
         "5,30,120,360,720,1440,2880",
         description="Minutes between tries of a deferred delivery, each up to a fifth longer; used up: failed.",
     )
+    pacing_seconds: float = Field(
+        10.0, gt=0, description="A destination that asked for less gets more with each such step without a complaint."
+    )
     mail_max_html_bytes: int = Field(95_000, ge=5_000, description="Largest HTML part of a mail, decoded, in bytes.")
     smtp_timeout_seconds: int = Field(60, ge=1, description="Longest wait for one reply of the relay.")
     dkim_keys: str = Field(

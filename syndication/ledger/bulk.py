@@ -33,7 +33,7 @@ _FOLD = text(
     "UPDATE delivery AS d SET state = n.state, reply = n.reply,"
     " attempts = d.attempts + CASE d.state WHEN 'unknown' THEN 0 ELSE n.tried END,"
     " due_at = COALESCE(n.due_at, d.due_at), sent_at = COALESCE(n.sent_at, d.sent_at),"
-    " lease_id = CASE WHEN n.state = 'unknown' THEN d.lease_id END"
+    " lease_id = CASE WHEN n.state = 'unknown' THEN d.lease_id END, held_by = NULL, slot_at = NULL"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:tried AS int[]), CAST(:replies AS text[]),"
     " CAST(:due AS timestamptz[]), CAST(:sent AS timestamptz[])) AS n(id, state, tried, reply, due_at, sent_at)"
     " WHERE d.id = n.id AND d.lease_id = :lease AND d.state IN ('sending', 'unknown')"
@@ -132,6 +132,8 @@ def _write_each(session: Session, lease_id: int, changes: Sequence[Change]) -> N
             due_at=func.coalesce(bindparam("new_due_at", type_=UtcDateTime()), Delivery.due_at),
             sent_at=func.coalesce(bindparam("new_sent_at", type_=UtcDateTime()), Delivery.sent_at),
             lease_id=bindparam("new_lease"),
+            held_by=None,
+            slot_at=None,
         )
     )
     rows = [

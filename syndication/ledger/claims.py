@@ -40,6 +40,7 @@ class Claimed(NamedTuple):
     subscriber_id: int | None
     attempts: int
     created_at: datetime
+    slot_at: datetime | None = None  # its turn at a destination that asked for less
 
 
 class Claim(NamedTuple):
@@ -53,7 +54,8 @@ class Outcome:
 
     `due_at` is when a pending one may be claimed again (None: now); a deferred one follows the ladder, or `own_seconds` (see
     `ledger.ladder`). `free`: the try does not count, as long as the delivery is younger than the ladder is long.
-    `once_more`: a failed one that was tried for the first time is deferred.
+    `once_more`: a failed one that was tried for the first time is deferred. `held_by`: the destination that a pending or
+    deferred one waits for, with its turn there, `slot_at`; `due_at` then counts for a deferred one too.
     """
 
     delivery_id: int
@@ -63,6 +65,8 @@ class Outcome:
     own_seconds: int | None = None
     free: bool = False
     once_more: bool = False
+    held_by: int | None = None
+    slot_at: datetime | None = None
 
 
 def anything_due(session: Session, kinds: Sequence[str]) -> bool:
@@ -98,6 +102,7 @@ def claim(
             Delivery.subscriber_id,
             Delivery.attempts,
             Delivery.created_at,
+            Delivery.slot_at,
         ),
         execution_options=_UNSYNCED,
     ).all()
@@ -201,7 +206,8 @@ def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], no
     elif state == "deferred" and tries > len(ladder):
         state, reply = "failed", f"given up after {tries} tries{LAST_ANSWER}{reply}"
     elif state == "deferred":
-        due_at = now + wait(ladder, max(1, tries), outcome.delivery_id, outcome.own_seconds)
+        pause = wait(ladder, max(1, tries), outcome.delivery_id, outcome.own_seconds)
+        due_at = outcome.due_at or now + (max(pause, age / 2) if free else pause)  # free tries get rarer by age
     elif state == "pending":
         due_at = outcome.due_at
     return Change(outcome.delivery_id, state, tried, reply, due_at, None)

@@ -108,6 +108,13 @@ class Delivery(Base):
             postgresql_where=text("lease_id IS NOT NULL"),
             sqlite_where=text("lease_id IS NOT NULL"),
         ),
+        Index(
+            "ix_delivery_held",
+            "held_by",
+            "due_at",
+            postgresql_where=text("held_by IS NOT NULL"),
+            sqlite_where=text("held_by IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -124,6 +131,8 @@ class Delivery(Base):
     reply: Mapped[str] = mapped_column(Text, default="")  # the relay's last words, or why not
     sent_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    held_by: Mapped[int | None] = mapped_column(BigId)  # the destination it waits for, or is under way to
+    slot_at: Mapped[datetime | None]  # its turn there
 
 
 class Carried(Base):

@@ -17,6 +17,7 @@ from syndication.ledger.content import (
     Revision,
     Series,
 )
+from syndication.ledger.destinations import Destination
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.mailings import Carried, Delivery, Edition, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.operations import Attempt, Chair, Fact, Reader, Seen
@@ -24,8 +25,8 @@ from syndication.ledger.partners import Partner, Pull
 from syndication.ledger.past import Bundle, IssueEntry
 
 __all__ = [
-    "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Draft", "Edition",
-    "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic",
+    "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Destination", "Draft",
+    "Edition", "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic",
     "Issue", "IssueEntry", "Lease", "Letter", "Mark", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
     "Push", "Reader", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

@@ -22,8 +22,8 @@ _DESTINATION = {
 
 
 def weighed(outcome: Outcome) -> Outcome:
-    """The outcome with what its reply asks for."""
-    if outcome.state not in REFUSED:
+    """The outcome with what its reply asks for; what a destination holds waits for that."""
+    if outcome.state not in REFUSED or outcome.held_by is not None:
         return outcome
     meaning = meaning_of(outcome.reply)
     return replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import func, select, update
@@ -16,9 +17,11 @@ from syndication.ledger import claims
 from syndication.ledger.audience import Subscriber
 from syndication.ledger.bulk import among
 from syndication.ledger.claims import Claimed, Outcome
+from syndication.ledger.destinations import Destination, Hold, hold
 from syndication.ledger.mailings import Delivery, Letter
 from syndication.mail.consequences import calls_invalid, weighed
 from syndication.mail.gate import narrowed
+from syndication.mail.manners import Told, hear, providers_of, wake_next
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -26,10 +29,16 @@ log = structlog.get_logger(__name__)
 Stale = Mapping[tuple[int, frozenset[int]], Sequence[Claimed]]
 
 
-def fold_slice(wiring: Wiring, lease_id: int, outcomes: Sequence[Outcome], stale: Stale) -> None:
+def fold_slice(wiring: Wiring, lease_id: int, outcomes: Sequence[Outcome], stale: Stale, told: Told) -> None:
     """`stale`: by (edition, the series of it that stay) the deliveries, `pending` among the outcomes."""
+    step = timedelta(seconds=wiring.settings.pacing_seconds)
+    providers = providers_of(told, outcomes)
     with wiring.db.transaction() as session:
+        awake: list[Destination] = []
+        if providers or told.turns.to:
+            outcomes, awake = hear(session, told, outcomes, step, providers)
         issues = write_down(session, lease_id, outcomes, wiring.settings.retry_ladder)
+        wake_next(session, awake, step)
         for (edition_id, keep), rows in stale.items():
             _renew(session, edition_id, keep, rows)
         for issue_id in sorted(issues):
@@ -39,6 +48,7 @@ def fold_slice(wiring: Wiring, lease_id: int, outcomes: Sequence[Outcome], stale
 def write_down(session: Session, lease_id: int, outcomes: Sequence[Outcome], ladder: Sequence[int]) -> set[int]:
     """Outcomes with all that follows from their replies; the issues concerned, to be settled by the caller."""
     issues = claims.fold(session, lease_id, [weighed(outcome) for outcome in outcomes], ladder)
+    hold(session, [Hold(o.delivery_id, o.held_by, o.slot_at) for o in outcomes if o.held_by is not None])
     if nobody := {outcome.delivery_id: outcome.reply for outcome in outcomes if calls_invalid(outcome)}:
         _suppress(session, nobody)
     return issues

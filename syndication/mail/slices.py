@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Event
 
 import structlog
 
 from syndication import clock
-from syndication.ledger import claims
+from syndication.ledger import claims, destinations
 from syndication.ledger.claims import Claim, Claimed, Outcome
+from syndication.ledger.db import ledger_now
 from syndication.mail.folding import fold_slice
 from syndication.mail.gate import Passed, look_again
 from syndication.mail.journal import Journal
+from syndication.mail.manners import Told, Turns, domains_of, take_turns
 from syndication.mail.parcels import Loaded, Packing
 from syndication.wiring import Wiring
 
@@ -27,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 TEMPLATE_WAIT = timedelta(minutes=5)
+TURN_SECONDS = 0.1  # how often one looks whose turn it is
 MOST = 3  # at once: one being sent, the next to hand, one waiting for its last answers or for its fold
 
 
@@ -44,6 +48,9 @@ class Slice:
     looked: float = 0.0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     stale: dict[tuple[int, frozenset[int]], list[Claimed]] = field(default_factory=dict)
+    domains: dict[int, str] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    let_go: float = field(default_factory=clock.monotonic)
 
 
 class Slices:
@@ -62,6 +69,7 @@ class Slices:
         self._coming: Future[Slice | None] | None = None
         self._folding: set[Future[None]] = set()
         self._leased: set[int] = set()
+        self._leaving = Event()
         self._empty = False  # nothing is due, now that all is folded
         self._alone = False  # the claim under way sees every slice folded
         self._nothing_further = False  # nothing was due beside what is being sent
@@ -141,6 +149,7 @@ class Slices:
 
     def leave(self) -> None:
         """Waits for the folds. What is not folded is left to the journal."""
+        self._leaving.set()
         self._thread.shutdown(wait=True)
         if self._coming is not None and self._coming.exception() is None and (slice_ := self._coming.result()):
             self._fold(slice_, [Outcome(row.id, "pending") for row in slice_.claim.rows])
@@ -151,9 +160,9 @@ class Slices:
 
     def _claim(self, size: int) -> Slice | None:
         settings, mine = self._wiring.settings, self._journal
-        with self._wiring.db.reading() as session:
-            if not claims.anything_due(session, self._kinds):
-                return None
+        restricted = self._wait_for_anything_due()
+        if restricted is None:
+            return None
         deadline = clock.monotonic() + settings.lease_seconds - 0.1 * settings.smtp_timeout_seconds
         claim = None
         try:
@@ -174,11 +183,41 @@ class Slices:
         self.claimed += len(claim.rows)
         slice_ = Slice(claim, min(deadline, self._claim_until + 0.2 * settings.lease_seconds), deque(claim.rows))
         self.look(slice_)
+        slice_.domains = domains_of(slice_.rest, slice_.passed)
+        if restricted and slice_.rest:
+            self._take_turns(slice_, restricted)
         return slice_
+
+    def _wait_for_anything_due(self) -> dict[str, int] | None:
+        """The restricted destinations, name → id, once something is due; None: nothing is.
+
+        A worker with nothing else to do waits for a turn that was given, so that turns are met and no task is begun for each.
+        """
+        while True:
+            with self._wiring.db.reading() as session:
+                if claims.anything_due(session, self._kinds):
+                    return destinations.restricted(session)
+                waits = self._alone and "digest" in self._kinds
+                if not (waits and destinations.anybodys_turn_soon(session, ledger_now(session))):
+                    return None
+            if clock.monotonic() >= self._claim_until or self._leaving.wait(TURN_SECONDS):
+                return None
+
+    def _take_turns(self, slice_: Slice, restricted: dict[str, int]) -> None:
+        settings = self._wiring.settings
+        slice_.turns = take_turns(
+            self._wiring.db, restricted, slice_.rest, slice_.domains,
+            step=timedelta(seconds=settings.pacing_seconds), ladder=settings.retry_ladder,
+        )  # fmt: skip
+        slice_.outcomes |= {outcome.delivery_id: outcome for outcome in slice_.turns.waiting}
+        slice_.rest = deque(row for row in slice_.rest if row.id not in slice_.outcomes)
+
+    def _told(self, slice_: Slice) -> Told:
+        return Told(slice_.turns, slice_.domains, clock.monotonic() - slice_.let_go)
 
     def _fold(self, slice_: Slice, outcomes: Sequence[Outcome]) -> None:
         try:
-            fold_slice(self._wiring, slice_.claim.lease_id, outcomes, slice_.stale)
+            fold_slice(self._wiring, slice_.claim.lease_id, outcomes, slice_.stale, self._told(slice_))
         except Exception as error:
             self.error = self.error or error
             return

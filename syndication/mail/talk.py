@@ -55,6 +55,7 @@ class Talk:
         self.heard = 0  # replies
         self.trouble = ""
         self.closing = False
+        self.pushed_back = False  # the 421 was about one recipient's provider, not about us
         self.farewell = False  # 421: nothing behind it was read (RFC 5321 §3.8)
         self._answers: list[Answer] = []
         self._reader = ReplyReader()
@@ -249,6 +250,7 @@ class Talk:
             # No answer that SMTP knows, after the message was handed over: nobody can say what became of it.
             job.refusal = Receipt("unknown" if verdict.state == "trouble" else verdict.state, verdict.reply)
             self.closing = self.closing or verdict.state == "trouble"
+            self.pushed_back = self.pushed_back or reply.code == 421
         self._finish(job, job.refusal)
 
     def _refused(self, job: Job, step: Step, reply: Reply) -> None:
@@ -257,6 +259,7 @@ class Talk:
             job.turned = True
             self._in_trouble(step, reply)
             return
+        self.pushed_back = self.pushed_back or reply.code == 421
         job.refusal = Receipt("deferred" if verdict.state == "deferred" else "failed", verdict.reply)
         if step == "rcpt" and not self.windowed and (self.chunking or not self.pipelining):
             if self._todo and self._todo[0][1] is job:

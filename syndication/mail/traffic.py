@@ -182,7 +182,8 @@ class Traffic:
             self._lost(line, str(error), refused=True)
         else:
             if line.talk is not None and line.talk.over:
-                self._lost(line, line.talk.trouble or "it said farewell", ours=not line.talk.farewell)
+                ours = not line.talk.farewell or line.talk.pushed_back
+                self._lost(line, line.talk.trouble or "it said farewell", ours=ours)
 
     def _wait(self) -> None:
         waits = [line.since + line.timeout for line in self.lines if line.waits]
@@ -236,7 +237,7 @@ class Traffic:
             self.trouble = self.trouble or line.talk.trouble
         if not ours:
             self._habits.closed(line.talk.finished, any(receipt.state == "unknown" for _, receipt in told))
-        self._fruitless = 0 if line.talk.finished else self._fruitless + 1
+        self._fruitless = 0 if line.talk.finished or line.talk.pushed_back else self._fruitless + 1
         if self._fruitless > FRUITLESS:
             self.trouble = self.trouble or f"ends each connection before it takes a mail: {why}"
 

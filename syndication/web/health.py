@@ -18,6 +18,7 @@ from syndication.ledger.db import ledger_now
 from syndication.ledger.machines import Push
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.operations import Seen
+from syndication.mail import restrictions
 from syndication.wiring import Wiring, running_service
 
 _FEEDS_NAMED = 200  # those that are read most; `syndicate readers` has them all
@@ -94,6 +95,9 @@ def _at_work(session: Session, registry: CollectorRegistry) -> None:
     oldest = Gauge("syndication_oldest_due_seconds", "How long the oldest mail has been due", registry=registry)
     pushes = Gauge("syndication_pushes_waiting", "Pushes that are not settled", registry=registry)
     seen = Gauge("syndication_seen_seconds", "Since a process of this kind was seen", ["kind"], registry=registry)
+    held = Gauge("syndication_destination_waiting", "Mail held for a destination", ["name", "state"], registry=registry)
+    for one in restrictions.listing(session):
+        held.labels(one["name"], one["state"]).set(one["waiting"])
     now = ledger_now(session)
     unsettled = text("delivery.state IN ('pending', 'deferred')")  # literal, for the partial index
     for kind, state, count in session.execute(

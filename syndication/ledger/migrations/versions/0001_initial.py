@@ -49,6 +49,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_chair")),
     )
     op.create_table(
+        "destination",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("rate", sa.Double(), nullable=False),
+        sa.Column("took", sa.Double(), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=True),
+        sa.Column("next_free", UtcDateTime(), nullable=False),
+        sa.Column("paused_until", UtcDateTime(), nullable=True),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("lowered_at", UtcDateTime(), nullable=False),
+        sa.Column("raised_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_destination")),
+        sa.UniqueConstraint("name", name=op.f("uq_destination_name")),
+    )
+    op.create_table(
         "fact",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
@@ -464,6 +482,8 @@ def upgrade() -> None:
         sa.Column("reply", sa.Text(), nullable=False),
         sa.Column("sent_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("held_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("slot_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["edition_id", "issue_id"], ["edition.id", "edition.issue_id"], name=op.f("fk_delivery_edition_id")
         ),
@@ -479,6 +499,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('pending', 'deferred')"),
     )
     op.create_index("ix_delivery_edition", "delivery", ["edition_id", "subscriber_id"], unique=False)
+    op.create_index(
+        "ix_delivery_held",
+        "delivery",
+        ["held_by", "due_at"],
+        unique=False,
+        postgresql_where=sa.text("held_by IS NOT NULL"),
+        sqlite_where=sa.text("held_by IS NOT NULL"),
+    )
     op.create_index("ix_delivery_issue_state", "delivery", ["issue_id", "state"], unique=False)
     op.create_index(
         "ix_delivery_lease",
