@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from syndication.errors import NeedsHuman
+from syndication.errors import NeedsHuman, SyndicationError
 
 _HERE = Path(__file__).parent
 SHIPPED = next((p for p in (_HERE / "templates", _HERE.parent / "templates") if p.is_dir()), _HERE / "templates")
@@ -34,10 +34,17 @@ class Renderer:
     def render(self, name: str, **context: Any) -> str:
         try:
             return self.environment.get_template(name).render(**context)
-        except TemplateError as error:
+        except SyndicationError:
+            raise
+        except Exception as error:  # a publisher's template may do anything: divide by zero, call what is no function
             line = getattr(error, "lineno", None)
             raise NeedsHuman(
-                f"the template cannot be rendered: {error.message or type(error).__name__};",
+                f"the template cannot be rendered: {_words(error)};",
                 where=f"templates/{name}" + (f", line {line}" if line else ""),
                 remedy="mend the template or remove the override.",
             ) from error
+
+
+def _words(error: Exception) -> str:
+    said = error.message if isinstance(error, TemplateError) else str(error)
+    return said or type(error).__name__

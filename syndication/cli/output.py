@@ -45,12 +45,14 @@ def state() -> Wiring:
 
 
 def settings() -> Settings:
-    """The settings, and logs set up by them. Raises BadInput that names each wrong setting."""
+    """The settings, and logs set up by them: warnings alone, where nobody asked for more. Raises BadInput that names each
+    wrong setting."""
     from syndication.logs import log_to_stderr
     from syndication.settings import read_settings
 
     found = read_settings()
-    log_to_stderr(found, os.environ)
+    asked = "log_level" in found.model_fields_set
+    log_to_stderr(found if asked else found.model_copy(update={"log_level": "warning"}), os.environ)
     return found
 
 

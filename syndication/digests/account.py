@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from syndication.content import Record
-from syndication.digests.report import Report, report
+from syndication.digests.report import HELD, Report, report
 from syndication.ledger import past
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.tables import Subscriber
@@ -146,7 +146,7 @@ def _reasons(session: Session, issue_id: int) -> tuple[Reason, ...]:
     count = func.count().label("count")
     rows = session.execute(
         select(Delivery.state, Delivery.reply, count)
-        .where(Delivery.issue_id == issue_id, Delivery.state.not_in(("sent", "pending", "sending")))
+        .where(Delivery.issue_id == issue_id, or_(HELD, Delivery.state.not_in(("sent", "pending", "sending"))))
         .group_by(Delivery.state, Delivery.reply)
         .order_by(count.desc(), Delivery.reply)
         .limit(_SHOWN)

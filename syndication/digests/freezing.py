@@ -67,15 +67,6 @@ def owed(session: Session) -> list[int]:
     return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
 
 
-def freeze_owed(db: Database, *, chunk: int = 2_000) -> int:
-    """Freezes every issue that is owed; one that fails is logged and does not hold up the others. The number of them."""
-    with db.reading() as session:
-        issue_ids = owed(session)
-    for issue_id in issue_ids:
-        freeze_counted(db, issue_id, chunk=chunk)
-    return len(issue_ids)
-
-
 def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
     """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
     work = attempts.named("freeze", issue_id)

@@ -1,5 +1,5 @@
 """Cut issues: one for each publication, cadence and slot. The rest of an issue's life is imported here, so that callers
-have one place: `freeze`, `freeze_owed`, `settle`, `pause`, `resume`, `cancel`.
+have one place: `freeze`, `settle`, `pause`, `resume`, `cancel`.
 
 Guarantees: a slot is cut once, however many ticks see it (a unique key); a late tick cuts the newest slot only; a slot for
 which nobody is owed anything is written down as empty, so that what is published later waits for the next hour. A daily or
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.digests.control import cancel, counts, hold, issue_named, pause, resume, settle
-from syndication.digests.freezing import freeze, freeze_owed
+from syndication.digests.freezing import freeze
 from syndication.digests.schedule import AT_ONCE, CADENCES, DAILY, WEEKLY, last_slot, slot_name
 from syndication.errors import BadInput
 from syndication.ledger import due
@@ -29,7 +29,7 @@ from syndication.ledger.due import Cut
 from syndication.ledger.tables import Fact, Issue, Publication
 
 __all__ = [
-    "cancel", "counts", "cut", "cut_due", "freeze", "freeze_owed", "hold", "issue_named", "pause", "resume", "settle",
+    "cancel", "counts", "cut", "cut_due", "freeze", "hold", "issue_named", "pause", "resume", "settle",
     "zone_of",
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from syndication.content import Record
@@ -14,6 +14,9 @@ from syndication.ledger.tables import Subscriber
 
 _WORST = 5
 _WANTS_AN_EYE = ("failed", "unknown", "deferred")
+HELD = and_(
+    Delivery.state == "pending", Delivery.reply != ""
+)  # and the words say by what: a template, a key, the relay
 
 
 class Trouble(Record):
@@ -41,6 +44,7 @@ class Report(Record):
     first_sent_at: datetime | None
     last_sent_at: datetime | None
     next_try_at: datetime | None
+    held: int
     troubles: tuple[Trouble, ...]
 
     @property
@@ -60,6 +64,8 @@ class Report(Record):
                 f"{count:,} unknown: on the wire when the answer was lost, so they may have arrived. `syndicate deliveries "
                 f"resolve --issue {self.issue} --as sent` takes them as sent, `--as again` sends them with the same Message-ID."
             )
+        if self.held:
+            found.append(f"{self.held:,} held back; they go when what the words name is mended, within minutes.")
         if count := self.counts["failed"]:
             found.append(f"{count:,} failed: `syndicate deliveries list --issue {self.issue} --state failed` says why.")
         if count := self.counts["deferred"]:
@@ -72,6 +78,9 @@ def report(session: Session, issue: Issue) -> Report:
     """`session` is a reading one, so that all numbers are of one moment."""
     found = counts(session, issue.id)
     editions, first, last = _what_was(session, issue)
+    held = 0
+    if found["pending"] and issue.state != "cancelled":
+        held = session.scalar(select(func.count()).where(Delivery.issue_id == issue.id, HELD)) or 0
     deferred = (Delivery.issue_id == issue.id, Delivery.state == "deferred")
     return Report(
         issue=issue.id,
@@ -87,7 +96,8 @@ def report(session: Session, issue: Issue) -> Report:
         first_sent_at=first,
         last_sent_at=last,
         next_try_at=session.scalar(select(func.min(Delivery.due_at)).where(*deferred)),
-        troubles=_troubles(session, issue.id) if any(found[state] for state in _WANTS_AN_EYE) else (),
+        held=held,
+        troubles=_troubles(session, issue.id) if held or any(found[state] for state in _WANTS_AN_EYE) else (),
     )
 
 
@@ -108,7 +118,7 @@ def _troubles(session: Session, issue_id: int) -> tuple[Trouble, ...]:
     rows = session.execute(
         select(Subscriber.domain, Delivery.state, count, func.max(Delivery.id))
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.issue_id == issue_id, Delivery.state.in_(_WANTS_AN_EYE))
+        .where(Delivery.issue_id == issue_id, or_(Delivery.state.in_(_WANTS_AN_EYE), HELD))
         .group_by(Subscriber.domain, Delivery.state)
         .order_by(count.desc(), Subscriber.domain)
         .limit(_WORST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from digest_world import START, World
+from digest_world import START, World, freeze_owed
 from sqlalchemy import select, update
 
 from syndication import clock
@@ -29,7 +29,7 @@ def going(world: World, people: int = 12) -> int:
             world.join(0, cursor=0)
     with clock.frozen(START + timedelta(days=1)):
         (issue,) = issues.cut(world.db, "daily", now=True)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
     with world.db.transaction() as session:
         for person in session.scalars(select(Subscriber)):
             person.domain = f"d{person.id % 3}.example"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from digest_world import START, World
+from digest_world import START, World, freeze_owed
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
@@ -70,7 +70,7 @@ def an_issue(world: World, people: int = 7) -> tuple[int, list[int], list[int]]:
         world.suppress(everybody[0])
     with clock.frozen(START + DAY):
         (issue,) = issues.cut(world.db, "daily", now=True)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
         with world.db.transaction() as session:
             session.execute(update(Delivery).where(Delivery.state == "pending").values(state="sent", attempts=1))
             session.execute(update(Delivery).where(Delivery.state == "sent").values(sent_at=clock.now()))
@@ -178,7 +178,7 @@ def test_who_has_an_entry_in_a_bundle_does_not_get_it_again(world: World) -> Non
     with clock.frozen(LATER):
         world.publish(1, entry=entries[1])
         (issue,) = issues.cut(world.db, "daily", now=True)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
     with world.db.reading() as session:
         again = session.scalars(select(Delivery.subscriber_id).where(Delivery.issue_id == issue)).all()
         assert sorted(again) == sorted(people[:2])  # suppressed and failed then: they never had it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from digest_world import START, World
+from digest_world import START, World, freeze_owed
 from sqlalchemy import select, update
 
 from syndication import clock
@@ -25,7 +25,7 @@ BY_HAND = Evidence(via="test")
 def cut(world: World, days: int, cadence: str = "daily") -> int:
     with clock.frozen(START + days * DAY):
         (issue,) = issues.cut(world.db, cadence, now=True)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
     return issue
 
 
@@ -84,6 +84,28 @@ def test_cancelled_twice_it_is_carried_twice(world: World, cancelled: tuple[int,
     cut(world, 3)
     world.deliver()
     assert world.got(has_not, "sent") == [entry]
+
+
+def test_an_older_issue_that_is_frozen_later_moves_no_cursor_back(world: World) -> None:
+    """It brings what was carried over, to somebody whose cursor is beyond it already."""
+    with clock.frozen(START):
+        first = world.publish(0)
+        who = world.join(0, cursor=0)
+    with clock.frozen(START + DAY):
+        (older,) = issues.cut(world.db, "daily", now=True)
+        second = world.publish(0)
+    with clock.frozen(START + DAY + timedelta(hours=1)):
+        (newer,) = issues.cut(world.db, "daily", now=True)
+    issues.freeze(world.db, newer)
+    cancel(world, newer)
+    stood = world.cursors(who)
+    issues.freeze(world.db, older)
+    assert world.cursors(who) == stood
+    assert world.got(who, "pending") == [first, second]
+    with clock.frozen(START + 2 * DAY):
+        third = world.publish(0)
+    cut(world, 3)
+    assert world.got(who, "pending") == [first, second, third]
 
 
 def test_a_cancelled_issue_that_is_not_to_be_carried_over_is_not(world: World) -> None:

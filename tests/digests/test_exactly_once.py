@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from digest_world import EVERYTHING, World
+from digest_world import EVERYTHING, World, freeze_owed
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -77,6 +77,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.must: dict[int, set[int]] = {}
         self.entries: dict[int, int] = {}  # entry → series number 1…3
         self.withdrawn: set[int] = set()
+        self.stood: dict[tuple[int, int], int] = {}  # (person, scope) → cursor after the step before
         self.planned: list[tuple[datetime, int]] = []
 
     @initialize(start=st.sampled_from(BEFORE_A_CHANGE), hour=st.sampled_from(["07:00", "02:30", "01:30"]))
@@ -259,8 +260,8 @@ class ExactlyOnce(RuleBasedStateMachine):
             if freeze == "killed":
                 self._freeze_and_die()
             elif freeze == "whole":
-                issues.freeze_owed(self.db, chunk=chunk)
-                assert issues.freeze_owed(self.db, chunk=chunk) == 0
+                freeze_owed(self.db, chunk=chunk)
+                assert freeze_owed(self.db, chunk=chunk) == 0
         if send != "not":
             self._send(step=1 if send == "all" else 2)
 
@@ -273,7 +274,7 @@ class ExactlyOnce(RuleBasedStateMachine):
 
         self.db.ring = die
         try:
-            issues.freeze_owed(self.db, chunk=1)
+            freeze_owed(self.db, chunk=1)
         except Killed:
             pass
         finally:
@@ -293,6 +294,12 @@ class ExactlyOnce(RuleBasedStateMachine):
     @invariant()
     def the_equation_holds(self) -> None:
         self.world.equation()
+
+    @invariant()
+    def no_cursor_moves_back(self) -> None:
+        stands = {(who, scope): cursor for who in self.must for scope, cursor in self.world.cursors(who).items()}
+        assert all(stands[key] >= cursor for key, cursor in self.stood.items()), (self.stood, stands)
+        self.stood = stands
 
     @invariant()
     def nobody_has_anything_twice_or_unasked(self) -> None:
@@ -410,6 +417,7 @@ def test_long_lives(seed: int) -> None:
         for _ in range(70):
             one()
             machine.the_equation_holds()
+            machine.no_cursor_moves_back()
             machine.nobody_has_anything_twice_or_unasked()
     except BaseException:
         machine.db.close()

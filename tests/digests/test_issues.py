@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from digest_world import EVERYTHING, START, World
+from digest_world import EVERYTHING, START, World, freeze_owed
 
 from syndication import clock
 from syndication.digests import issues
@@ -19,7 +19,7 @@ NEXT_DAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)  # 07:00 in Berlin, a Monday
 def tick(world: World, at: datetime) -> list[int]:
     with clock.frozen(at):
         made = issues.cut_due(world.db)
-        issues.freeze_owed(world.db, chunk=2)
+        freeze_owed(world.db, chunk=2)
     world.equation()
     return made
 
@@ -262,7 +262,7 @@ def test_a_freezer_that_died_is_followed_by_one_that_goes_on(world: World, monke
             issues.freeze(world.db, issue, chunk=2)
         world.equation()
         assert sum(len(world.got(who)) for who in people) == 2
-        assert issues.freeze_owed(world.db, chunk=2) == 1
+        assert freeze_owed(world.db, chunk=2) == 1
     world.equation()
     assert [world.got(who) for who in people] == [[entry]] * 5
 
@@ -321,8 +321,8 @@ def test_a_cancelled_issue_names_everybody_also_those_not_frozen_yet(world: Worl
         [issue] = issues.cut_due(world.db)
         with world.db.transaction() as session:
             issues.cancel(session, issue)
-        issues.freeze_owed(world.db)
-        assert issues.freeze_owed(world.db) == 0
+        freeze_owed(world.db)
+        assert freeze_owed(world.db) == 0
     world.equation()
     assert [world.got(who, "cancelled") for who in people] == [[entry]] * 3
     tick(world, START + timedelta(minutes=5))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from digest_world import EVERYTHING, START, World
+from digest_world import EVERYTHING, START, World, freeze_owed
 from sqlalchemy import select
 
 from syndication import clock
@@ -16,7 +16,7 @@ from syndication.ledger.tables import Delivery, Edition, Entry, Revision
 def freeze_at_once(world: World) -> int:
     with clock.frozen(START):
         [issue] = issues.cut_due(world.db)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
     return issue
 
 
@@ -99,7 +99,7 @@ def test_published_again_it_goes_to_those_whose_mail_was_cancelled(world: World)
     world.publish(entry=entry)
     with clock.frozen(START + timedelta(minutes=5)):
         issues.cut_due(world.db)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
     assert world.got(who, "pending") == [entry]
 
 

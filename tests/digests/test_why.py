@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from digest_world import EVERYTHING, START, World
+from digest_world import EVERYTHING, START, World, freeze_owed
 from sqlalchemy import select
 
 from syndication import clock
@@ -25,7 +25,7 @@ def ask(world: World, who: int | str, entry: int) -> Answer:
 def freeze(world: World, at: datetime = START) -> None:
     with clock.frozen(at):
         issues.cut_due(world.db)
-        issues.freeze_owed(world.db)
+        freeze_owed(world.db)
 
 
 @pytest.mark.parametrize(

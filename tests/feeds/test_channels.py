@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 
 from syndication.audience import subscribing
 from syndication.audience.wishes import Evidence, Form
-from syndication.digests.freezing import freeze_owed
 from syndication.digests.issues import cut_due
 from syndication.errors import DisclaimerBreach
 from syndication.feeds.artifacts import render_owed
@@ -30,6 +29,7 @@ from syndication.rendering import SHIPPED
 from syndication.settings import Settings
 from syndication.web.app import create_app
 from syndication.wiring import Wiring, open_wiring
+from tests.digests.digest_world import freeze_owed
 from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
 
 pytestmark = pytest.mark.sqlite_only
