@@ -22,6 +22,7 @@ from syndication.announcing import Announcement
 from syndication.digests.repoint import repoint
 from syndication.errors import TryLater
 from syndication.feeds import archives, artifacts
+from syndication.feeds.linting import refuse_errors
 from syndication.feeds.scope import keep_marks, open_feeds, touched
 from syndication.ledger import attempts
 from syndication.ledger.content import Draft, Entry, Feed, MediaUse, Publication, Revision
@@ -154,6 +155,7 @@ def take_numbers(session: Session, publication_id: int, count: int) -> int:
 
 
 def _render(session: Session, plan: Plan, base_url: str) -> dict[int, artifacts.Rendering]:
+    refuse_errors(session, plan.publication, plan.entries, base_url, plan.now)
     return {
         feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
         for feed in _once(touched(session, plan.publication, plan.entries))

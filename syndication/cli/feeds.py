@@ -1,4 +1,4 @@
-"""`syndicate feeds`: which feeds there are, feeds of one's own, tokens of private ones, and a feed's end."""
+"""`syndicate feeds`: which there are, feeds of one's own, tokens of private ones, a feed's end; what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from syndication.cli.output import AsJson, emit, say, state
+from syndication.cli.output import AsJson, emit, plain, say, state
 
 app = typer.Typer(no_args_is_help=True)
 COLUMNS = ("name", "kind", "title", "entries", "private", "ended", "owed", "bytes", "address")
@@ -83,6 +83,36 @@ def end(name: Name) -> None:
     with state().db.transaction() as session:
         defining.end(session, defining.feed_named(session, name))
     say(f"{name} has ended: its addresses answer 410.")
+
+
+@app.command()
+def lint(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Left out: every feed.")] = "", as_json: AsJson = False
+) -> None:
+    """What a validator or a reader would trip over: in feeds as they are served, and in the entries that they show.
+
+    The exit status is 1 where there is an error.
+    """
+    from sqlalchemy import select
+
+    from syndication import clock, defining
+    from syndication.feeds import linting
+    from syndication.ledger.bulk import among
+    from syndication.ledger.content import Artifact, Entry, Feed
+    from syndication.ledger.lookup import the_publication
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        everything = select(Feed).where(Feed.gone.is_(False)).order_by(Feed.id)
+        feeds = [defining.feed_named(session, name)] if name else list(session.scalars(everything))
+        shown = select(Artifact.entry_revisions).where(Artifact.feed_id.in_([feed.id for feed in feeds]))
+        revisions = {revision for row in session.scalars(shown) for revision in row}
+        ids = sorted(session.scalars(select(Entry.id).where(among(session, Entry.revision_id, sorted(revisions)))))
+        found = linting.of_feeds(session, feeds, wiring.base_url)
+        found += linting.of_entries(session, the_publication(session), ids, wiring.base_url, clock.now())
+    emit([{"in": place, **plain(one)} for place, one in found], as_json)
+    if any(one.level == "error" for _, one in found):
+        raise typer.Exit(1)
 
 
 def _tell(base_url: str, made: dict[str, str], token: str | None, as_json: bool) -> None:

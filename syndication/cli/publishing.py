@@ -28,6 +28,7 @@ from syndication.ledger.states import ENTRY
 from syndication.wiring import Wiring
 
 WAIT_SECONDS = 30.0
+LINTED = 500
 AT_A_TIME = 5_000  # entries one query names
 COLUMNS = ("id", "series", "slug", "state", "title", "published_at", "scheduled_at")
 
@@ -55,7 +56,20 @@ def publish(
             ids = [entry_named(session, ref).id for ref in entries or ()]
     with progress("publishing") as moved:
         publish_through_workers(wiring, ids, mail=not no_mail, progress=moved)
+    warn(wiring, ids)
     show(wiring.db, ids, as_json)
+
+
+def warn(wiring: Wiring, ids: Sequence[int]) -> None:
+    """What the linter says of published entries, on stderr."""
+    from syndication.feeds import linting
+
+    for start in range(0, len(ids), LINTED):
+        with wiring.db.reading() as session:
+            part = ids[start : start + LINTED]
+            found = linting.of_entries(session, the_publication(session), part, wiring.base_url, clock.now())
+        for entry, one in found:
+            typer.echo(f"{one.level}: {entry}, {one.where}: {one.what}; {one.remedy}", err=True)
 
 
 def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, progress: Any = None) -> None:
@@ -153,6 +167,7 @@ def correct(
     how = _severity(severity or ("correction" if summary else "typo"))
     publishing.correct(wiring.db, wiring.base_url, found, summary, severity=how, mail=mail)
     embargo.publish_due(wiring.db, wiring.base_url)
+    warn(wiring, [found])
     show(wiring.db, [found], as_json)
 
 

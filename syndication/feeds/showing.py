@@ -44,7 +44,7 @@ def feed_view(
         updated=max((s for s in (*stamps, *(e.updated_at for e in mine)) if s), default=publication.created_at),
         publisher=clean(publication.name),
         publisher_url=as_uri(publication.url),
-        items=tuple(_shown(feed, _item(session, publication, entry, base_url)) for entry in entries),
+        items=tuple(_shown(feed, item_of(session, publication, entry, base_url)) for entry in entries),
         hubs=() if feed.private else hubs_of(publication, base_url),
         older_urls=older_urls,
         deleted=_deleted(session, feed) if feed.kind == "scope" else (),
@@ -71,7 +71,8 @@ def hubs_of(publication: Publication, base_url: str) -> tuple[str, ...]:
     return (hub_url(base_url), *filter(None, publication.hubs.split(",")))
 
 
-def _item(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
+def item_of(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
+    """An entry with its notice, as every format shows it."""
     assert entry.revision is not None
     content = content_of(entry.revision)
     language = content.language or publication.language
