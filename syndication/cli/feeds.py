@@ -115,6 +115,16 @@ def lint(
         raise typer.Exit(1)
 
 
+@app.command()
+def diff(name: Name, as_json: AsJson = False) -> None:
+    """Why this feed changed, the newest change first: by an entry, a revision, a notice, a setting, this program."""
+    from syndication import defining
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        emit(defining.feed_named(session, name).history, as_json, ("at", "number", "why"))
+
+
 def _tell(base_url: str, made: dict[str, str], token: str | None, as_json: bool) -> None:
     """The address, also .rss and .json; a private one's token, and the address that holds it, this once."""
     if token is not None:

@@ -21,8 +21,9 @@ from syndication import clock
 from syndication.errors import SyndicationError
 from syndication.feeds import archives, periods, scope
 from syndication.feeds.archives import Key
+from syndication.feeds.changes import KEPT, Facts, differences
 from syndication.feeds.formats import FORMATS, gate
-from syndication.feeds.showing import feed_view, moment
+from syndication.feeds.showing import facts_of, feed_view, moment
 from syndication.feeds.view import FeedView, briefer
 from syndication.ledger import attempts
 from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication
@@ -56,6 +57,7 @@ class Rendering:
     entry_ids: tuple[int, ...]
     cuts: tuple[Key, ...]
     uneven: bool
+    facts: Facts
     due_at: datetime | None = None  # of a digest: when its next item is there
 
 
@@ -127,6 +129,7 @@ def render(
         entry_ids=tuple(item.entry_id for item in view.items),
         cuts=tuple(cuts),
         uneven=uneven,
+        facts=facts_of(session, publication, tail, view),
     )
 
 
@@ -142,6 +145,7 @@ def _digest(session: Session, publication: Publication, feed: Feed, base_url: st
         entry_ids=(),
         cuts=(),
         uneven=False,
+        facts=facts_of(session, publication, [], view),
         due_at=periods.due_at(session, publication, feed, now),
     )
 
@@ -204,6 +208,7 @@ def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
         return False
     shown = session.execute(select(Entry.id, Entry.revision_id).where(Entry.id.in_(rendering.entry_ids)))
     revisions = {row.id: row.revision_id for row in shown}
+    new_bytes = False
     for form in rendering.forms:
         artifact = session.get(Artifact, (feed.id, form.format))
         now = clock.now().replace(microsecond=0)
@@ -213,11 +218,15 @@ def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
         elif artifact.etag != form.etag:
             artifact.last_modified = max(now, artifact.last_modified + timedelta(seconds=1))
         if artifact.etag != form.etag:
+            new_bytes = True
             ring_after_commit(session, "push.send")
             artifact.gzip, artifact.brotli = form.gzip, form.brotli
             artifact.size, artifact.etag = form.size, form.etag
         artifact.seq = seq
         artifact.entry_revisions = [revisions[i] for i in rendering.entry_ids]
+    if new_bytes:
+        why = {"at": clock.now().isoformat(), "number": seq, "why": differences(feed.facts, rendering.facts)}
+        feed.facts, feed.history = rendering.facts.stored(), [why, *feed.history[: KEPT - 1]]
     archives.cut(session, feed, rendering.cuts)
     feed.due_at = rendering.due_at
     feed.uneven = feed.uneven or rendering.uneven

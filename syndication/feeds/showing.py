@@ -8,7 +8,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from syndication import __version__
 from syndication.feeds import archives
+from syndication.feeds.changes import Facts
 from syndication.feeds.describing import address_of, describe
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.scope import in_scope
@@ -48,6 +50,24 @@ def feed_view(
         hubs=() if feed.private else hubs_of(publication, base_url),
         older_urls=older_urls,
         deleted=_deleted(session, feed) if feed.kind == "scope" else (),
+    )
+
+
+def facts_of(session: Session, publication: Publication, entries: Sequence[Entry], view: FeedView) -> Facts:
+    """What a document is made of, to say later why it changed."""
+    languages = {item.language for item in view.items}
+    return Facts(
+        entries={str(e.id): [e.revision.number, e.revision.title] for e in entries if e.revision is not None},
+        notices={tag: notices.current(session, publication.id, tag).version for tag in sorted(languages)},
+        frame={
+            "the title": view.title,
+            "the description": view.description,
+            "the address": view.self_urls["atom"],
+            "the list of hubs": ", ".join(view.hubs),
+            "the publication's address": view.publisher_url,
+            "the program": __version__,
+        },
+        older=view.older_urls.get("atom", ""),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from syndication.ledger.base import Base, BigId
@@ -217,6 +217,8 @@ class Feed(Base):
     uneven: Mapped[bool] = mapped_column(
         default=False
     )  # pages are owed: its tail or one of its pages has grown too long
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)  # what it was made of: `feeds.changes`
+    history: Mapped[list[Any]] = mapped_column(JSON, default=list, deferred=True)  # why it changed, the newest first
 
     @property
     def archived(self) -> bool:

@@ -15,8 +15,8 @@ from syndication.feeds.formats import FORMATS
 from syndication.ledger import notices
 from syndication.ledger.content import Artifact, Entry, Feed
 from syndication.ledger.db import Database
-from syndication.publishing import publish, set_notice
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
+from syndication.publishing import correct, publish, rerender_all, set_notice, withdraw
+from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
 
 BASE = "https://n.example"
 
@@ -84,3 +84,30 @@ def test_a_new_notice_is_in_every_document_and_no_entry_looks_new(
         assert now == was.replace(old.html, f'<p lang="en">{said}</p>')
     with db.reading() as session:
         assert session.execute(select(Entry.id, Entry.published_at, Entry.updated_at, Entry.seq)).all() == dates
+
+
+def test_a_feed_knows_why_it_changed(db: Database, new_entry: NewEntry, publication: int) -> None:  # noqa: F811
+    def why(name: str = "ferries") -> list[str]:
+        with db.reading() as session:
+            newest: list[str] = session.scalars(select(Feed).where(Feed.name == name)).one().history[0]["why"]
+            return newest
+
+    one = new_entry("one")
+    publish(db, BASE, [one])
+    assert why() == ["it is new"]
+    publish(db, BASE, [new_entry("two"), new_entry("three", series=2)])
+    assert why() == ["entry 2 “On two” came in"]
+    with db.transaction() as session:
+        redraft(session, one, title="On one, again")
+    correct(db, BASE, one)
+    assert why() == ["entry 1 “On one, again” went from revision 1 to 2"]
+    withdraw(db, BASE, 2)
+    assert why() == ["entry 2 “On two” left"]
+    set_notice(db, BASE, publication, "en", "{{ name }} speaks for {{ name }} alone.")
+    assert why() == ["the notice (en) went from version 1 to 2"]
+    rerender_all(db, "https://other.example")
+    assert any("the address was https://n.example/feeds/ferries.atom and is" in line for line in why())
+    publish(db, "https://other.example", [new_entry(f"e{n}") for n in range(45)])
+    assert "its archive has another newest page" in why()
+    with db.reading() as session:
+        assert len(session.scalars(select(Feed).where(Feed.name == "ferries")).one().history) == 7

@@ -154,6 +154,8 @@ def upgrade() -> None:
         sa.Column("rendered_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("uneven", sa.Boolean(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=True),
+        sa.Column("history", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_feed_publication_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("publication_id", "name", name=op.f("uq_feed_publication_id_name")),
