@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from syndication import __version__
 from syndication.feeds import archives
+from syndication.feeds.body import as_uri
 from syndication.feeds.changes import Facts
 from syndication.feeds.describing import address_of, describe
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.scope import in_scope
-from syndication.feeds.view import DeletedView, FeedView, ItemView, as_uri, clean, hub_url, item_view, teaser
+from syndication.feeds.view import DeletedView, FeedView, ItemView, clean, hub_url, item_view, teaser
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.lookup import content_of

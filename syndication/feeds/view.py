@@ -11,17 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from syndication.content import Author, EntryContent, PublishedNotice, Related
-from syndication.feeds.body import shown_body
+from syndication.feeds.body import as_uri, shown_body
 from syndication.feeds.disclaimers import visible_text
 from syndication.feeds.words import words
 
 SUMMARY_CHARACTERS = 300
 BRIEF_CHARACTERS = 2_000
 RTL = frozenset({"ar", "arc", "dv", "fa", "he", "ks", "ku", "ps", "sd", "ug", "ur", "yi"})
-_RESERVED = "%/:=&?~#+!$,;'@()*[]-._"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -92,19 +90,6 @@ def page_url(base_url: str, series_slug: str, slug: str) -> str:
 def entry_url(base_url: str, series_slug: str, slug: str, content: EntryContent) -> str:
     """The entry's canonical address: the publisher's own page where it has one, else ours."""
     return as_uri(content.canonical_url) if content.canonical_url else page_url(base_url, series_slug, slug)
-
-
-def as_uri(address: str) -> str:
-    """A web address in ASCII (RFC 3986): what a publisher may write as `https://é.example/fähre`, RSS has no place for."""
-    if address.isascii():
-        return address
-    parts = urlsplit(address)
-    try:
-        netloc = parts.netloc.encode("idna").decode("ascii")
-    except UnicodeError:  # no host name; it stays what it is
-        netloc = parts.netloc
-    path, query, anchor = (quote(part, safe=_RESERVED) for part in (parts.path, parts.query, parts.fragment))
-    return urlunsplit((parts.scheme, netloc, path, query, anchor))
 
 
 def feed_url(base_url: str, name: str, fmt: str) -> str:

@@ -15,6 +15,7 @@ from syndication import locales
 from syndication.content import Image
 from syndication.errors import NotFound
 from syndication.feeds import view
+from syndication.feeds.body import as_uri
 from syndication.feeds.words import words
 from syndication.ledger import notices
 from syndication.ledger.content import Entry, Publication, Series
@@ -158,7 +159,7 @@ def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown
         series_address = view.series_url(base_url, row.slug)
         return Withdrawn(heading, found.withdrawn_reason, language, row.title, series_address)
     if not publication.pages and content.canonical_url:
-        return Elsewhere(view.as_uri(content.canonical_url))
+        return Elsewhere(as_uri(content.canonical_url))
     notice = notices.current(session, publication.id, language)
     address = view.entry_url(base_url, row.slug, found.slug, content)
     position, before, after = _place(session, row, found)
@@ -242,7 +243,7 @@ def line(publication: Publication, found: Entry, base_url: str, part: int | None
     return Line(
         url=view.page_url(base_url, found.series.slug, found.slug)
         if publication.pages or not content.canonical_url
-        else view.as_uri(content.canonical_url),
+        else as_uri(content.canonical_url),
         title=content.title,
         summary=view.summary_of(content),
         series=found.series.title,
