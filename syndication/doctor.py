@@ -63,8 +63,7 @@ def examine(wiring: Wiring) -> list[Finding]:
                 *_blocked(session),
                 *_destinations(session),
             ]
-    found.append(_broker(wiring))
-    found += [_relay(relay.url) for relay in wiring.settings.relays] or [_mail(wiring)]
+    found += [_broker(wiring), _mail(wiring)]
     return [*found, *_mail_records(wiring)] if ledger.level == "good" else found
 
 
@@ -208,11 +207,28 @@ def _publication(session: Session, wiring: Wiring) -> list[Finding]:
 
 def _deliveries(session: Session) -> list[Finding]:
     unknown = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == "unknown"))
+    found = held_mail(session)
     if not unknown:
-        return []
+        return found
     return [
+        *found,
         Finding("note", "deliveries", f"{unknown} are unknown: the relay's answer was lost in a crash.",
                 "See `syndicate deliveries list --state unknown`; `syndicate deliveries retry` sends them again.")
+    ]  # fmt: skip
+
+
+def held_mail(session: Session) -> list[Finding]:
+    """Mail that was looked at, did not go, and is tried again later: an edition that cannot be made, say."""
+    waits = text("delivery.state IN ('pending', 'deferred')")
+    why = func.min(Delivery.reply)
+    held = session.execute(
+        select(func.count(), why).where(waits, Delivery.state == "pending", Delivery.reply != "")
+    ).one()
+    if not held[0]:
+        return []
+    return [
+        Finding("wrong", "held mail", f"{held[0]} deliveries wait, tried and not sent: {held[1]}",
+                "Mend that; they are tried again by themselves. See `syndicate deliveries list --state pending`.")
     ]  # fmt: skip
 
 
@@ -275,10 +291,6 @@ def _mail(wiring: Wiring) -> Finding:
             "wrong", "mail", f"there is no relay: mail is written to {place}.",
             "Set SYNDICATION_MAIL_URL=smtp://USER:PASSWORD@HOST:587.",
         )  # fmt: skip
-    return _relay(url)
-
-
-def _relay(url: str) -> Finding:
     what, remedy = probe(url)
     if what:
         return Finding("wrong", "mail", what, remedy)

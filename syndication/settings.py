@@ -12,13 +12,14 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from limits import parse as parse_rate
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from syndication import setting_values
 from syndication.errors import BadInput
 
 PREFIX = "SYNDICATION_"
@@ -26,34 +27,6 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 BROKERS = frozenset({"redis", "rediss", "redis+socket"})
 WAYS_TO_SEND = frozenset({"smtp", "smtps", "maildir"})
-
-
-class RelaySettings(BaseModel):
-    """One of several relays. A limit of 0 is none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str
-    name: str = ""
-    per_second: float = Field(0, ge=0)
-    per_hour: int = Field(0, ge=0)
-    per_day: int = Field(0, ge=0)
-    warmup: tuple[Annotated[int, Field(ge=1)], ...] = ()  # messages on the first day of use, the second, …
-    publications: tuple[str, ...] = ()  # slugs; none: for all
-    from_domains: tuple[str, ...] = ()
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if not _is_address(value, WAYS_TO_SEND - {"maildir"}):
-            raise ValueError("give smtp://USER:PASSWORD@HOST:PORT or smtps://…")
-        return value
-
-    @property
-    def label(self) -> str:
-        """What it is called in the ledger and in logs."""
-        parts = urlsplit(self.url)
-        return (self.name or f"{parts.hostname}:{parts.port or parts.scheme}")[:120]
 
 
 class Settings(BaseSettings):
@@ -67,9 +40,6 @@ class Settings(BaseSettings):
     broker_url: str = Field("", description="Celery's broker; empty: the embedded Valkey of `syndicate up`.")
     mail_url: str = Field(
         "", description="smtp://user:pass@host:port?…, smtps://…, maildir:PATH; empty: `outbox/` in the data directory."
-    )
-    relays: tuple[RelaySettings, ...] = Field(
-        (), description="Several relays with limits, instead of one `mail_url`: `[[relays]]` in the file, see below."
     )
     base_url: str = Field("", description="Public address of the service, no trailing slash; empty: http://host:port.")
     host: str = Field("127.0.0.1", description="Address the web server binds.")
@@ -162,14 +132,21 @@ class Settings(BaseSettings):
         90, ge=1, description="How long requests of partners that carried no text stay on record; those with text stay."
     )
     consent_token_hours: int = Field(72, ge=1, description="How long a confirmation link works.")
-    trusted_proxies: str = Field("", description="Comma list of addresses whose X-Forwarded-For is believed.")
+    trusted_proxies: str = Field(
+        "", description="Comma list of addresses and networks whose X-Forwarded-For is believed."
+    )
 
-    @field_validator("base_url")
+    _base_url = field_validator("base_url")(setting_values.base_address)
+    _hubs = field_validator("hubs")(setting_values.whole_addresses)
+    _domains = field_validator("bounce_domain", "dkim_domain")(setting_values.domain)
+    _proxies = field_validator("trusted_proxies")(setting_values.networks)
+    _ladder = field_validator("retry_ladder_minutes")(setting_values.minutes)
+
+    @field_validator("templates_dir")
     @classmethod
-    def _base_url(cls, value: str) -> str:
-        value = value.rstrip("/")
-        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
-            raise ValueError("give a whole address such as https://news.example.org")
+    def _templates_dir(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("there is no such directory")
         return value
 
     @field_validator("database_url")
@@ -189,7 +166,7 @@ class Settings(BaseSettings):
     @field_validator("mail_url")
     @classmethod
     def _mail_url(cls, value: str) -> str:
-        if value and not _is_address(value, WAYS_TO_SEND):
+        if value and not (_is_address(value, WAYS_TO_SEND) and _leads_somewhere(value)):
             raise ValueError("give smtp://USER:PASSWORD@HOST:PORT, smtps://… or maildir:PATH")
         return value
 
@@ -203,25 +180,6 @@ class Settings(BaseSettings):
         if not good or ";" in value:
             raise ValueError("give one number and a time, such as 120/hour, or nothing")
         return value
-
-    @field_validator("retry_ladder_minutes")
-    @classmethod
-    def _ladder(cls, value: str) -> str:
-        try:
-            good = all(float(step) > 0 for step in value.split(",") if step.strip())
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("give minutes with commas between them, such as 5,30,120")
-        return value
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.mail_url and self.relays:
-            raise ValueError("give mail_url or relays, not both")
-        if len({relay.label for relay in self.relays}) < len(self.relays):
-            raise ValueError("two relays have the same name; name= tells them apart")
-        return self
 
     @model_validator(mode="after")
     def _times(self) -> Self:
@@ -253,8 +211,7 @@ class Settings(BaseSettings):
 
     @property
     def resolved_mail_url(self) -> str:
-        first = self.relays[0].url if self.relays else ""
-        return self.mail_url or first or f"maildir:{(self.data_dir / 'outbox').absolute()}"
+        return self.mail_url or f"maildir:{(self.data_dir / 'outbox').absolute()}"
 
     @property
     def other_hubs(self) -> tuple[str, ...]:
@@ -280,6 +237,12 @@ def _is_address(value: str, schemes: frozenset[str]) -> bool:
         return address.scheme in schemes and (address.port is None or address.port > 0)
     except ValueError:
         return False
+
+
+def _leads_somewhere(value: str) -> bool:
+    """A relay has a host, a maildir a path."""
+    parts = urlsplit(value)
+    return bool(parts.path) if parts.scheme == "maildir" else bool(parts.hostname)
 
 
 def settings_file(environment: Mapping[str, str]) -> Path:

@@ -6,7 +6,7 @@ itself, and also where they have not done it in `WAIT_SECONDS` (it then says why
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import sleep
 from typing import Annotated, Any
@@ -76,6 +76,7 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
     """Schedules drafts for now, rings, waits; does in this process what is left. Raises what the gate refuses."""
     from syndication import publishing
 
+    before: dict[int, tuple[datetime, bool]] = {}
     if workers_seen(wiring.db, "publish"):
         with wiring.db.transaction() as session:
             drafts = list(
@@ -83,6 +84,7 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
                     select(Entry).where(among(session, Entry.id, ids), Entry.state.in_(("draft", "scheduled")))
                 ).unique()
             )
+            before = {e.id: (e.scheduled_at, e.mail_wanted) for e in drafts if e.scheduled_at is not None}
             at = ledger_now(session)  # one time for all: they go out in one act
             for entry in drafts:
                 publishing.make_due(session, entry, at, mail=mail)
@@ -91,7 +93,7 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
     try:
         publishing.publish(wiring.db, wiring.base_url, _left(wiring.db, ids), mail=mail, progress=progress)
     except Exception:
-        _unschedule(wiring.db, ids)  # what could not be published waits as a draft, not as due for ever
+        _as_before(wiring.db, ids, before)  # what could not be published waits as it did, not as due for ever
         raise
 
 
@@ -297,7 +299,8 @@ def _left(db: Database, ids: Sequence[int]) -> list[int]:
     return [i for i in ids if i in waiting or states[i] != "published"]
 
 
-def _unschedule(db: Database, ids: Sequence[int]) -> None:
+def _as_before(db: Database, ids: Sequence[int], scheduled: Mapping[int, tuple[datetime, bool]]) -> None:
+    """Drafts are drafts again; what was scheduled for a time to come keeps it."""
     from syndication import publishing
 
     with db.transaction() as session:
@@ -305,7 +308,11 @@ def _unschedule(db: Database, ids: Sequence[int]) -> None:
             among(session, Entry.id, ids), Entry.state == "scheduled", Entry.scheduled_at <= ledger_now(session)
         )
         for entry in session.scalars(due).unique():
-            publishing.unschedule(session, entry)
+            at, mail = scheduled.get(entry.id, (None, True))
+            if at is not None and at > ledger_now(session):
+                publishing.make_due(session, entry, at, mail=mail)
+            else:
+                publishing.unschedule(session, entry)
 
 
 def _id(db: Database, ref: str) -> int:

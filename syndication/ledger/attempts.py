@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, String, cast, delete, exists, literal, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, exists, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -111,6 +111,14 @@ def waits(
     """An expression: the work `named(kind, id)` failed so often that it is not to be tried yet."""
     mine = literal(f"{kind}:").concat(cast(id_column, String))
     return exists().where(Attempt.work == mine, Attempt.due_at > ledger_now(session))
+
+
+def refused(
+    session: Session, kind: str, id_column: ColumnElement[int] | InstrumentedAttribute[int]
+) -> ColumnElement[bool]:
+    """An expression: the work `named(kind, id)` was tried and came to nothing. `doctor` tells why, once it is held."""
+    mine = literal(f"{kind}:").concat(cast(id_column, String))
+    return exists().where(Attempt.work == mine, or_(Attempt.reason != "", Attempt.tries > 1))
 
 
 def held(session: Session, limit: int = 20) -> list[Held]:

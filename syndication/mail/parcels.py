@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+import structlog
 from sqlalchemy.orm import Session
 
 from syndication.audience.handles import handle_token
@@ -26,6 +27,8 @@ from syndication.mail.splice import Compiled, Form
 from syndication.mail.transport import Parcel
 from syndication.settings import Settings
 from syndication.wiring import Wiring
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -84,6 +87,9 @@ class Packing:
                 loaded.forms[edition_id] = self.press.form(session, edition_id, texts)
             except SyndicationError as error:
                 loaded.held[edition_id] = str(error)
+            except Exception as error:  # a fault of ours in one edition holds up nobody else's
+                log.exception("mail.edition_fault", edition=edition_id)
+                loaded.held[edition_id] = f"a fault in this program: {type(error).__name__}: {error}"
         return loaded
 
     def parcel(self, row: Claimed, passed: Passed, loaded: Loaded) -> Parcel:

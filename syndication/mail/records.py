@@ -44,8 +44,10 @@ def wanted(settings: Settings, mail_from: str, base_url: str) -> list[Record]:
     domain = headers.ascii_domain(headers.parsed_mailbox(mail_from)[1]).rpartition("@")[2]
     relay, host = relay_of(settings), urlsplit(settings.resolved_mail_url).hostname or ""
     returns = settings.bounce_domain or domain
-    mechanism = relay.spf or f"a:{host}"
-    records = [Record("SPF", returns, "TXT", f"v=spf1 {mechanism} ~all", mechanism)]
+    mechanism = relay.spf or (f"a:{host}" if host else "")
+    records = []
+    if mechanism:  # a maildir sends nothing: there is no server to name
+        records.append(Record("SPF", returns, "TXT", f"v=spf1 {mechanism} ~all", mechanism))
     if settings.bounce_domain:
         ours = urlsplit(base_url).hostname or "this.host.example"
         records.append(Record("bounce domain", settings.bounce_domain, "MX", f"10 {ours}.", ""))

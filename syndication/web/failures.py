@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -23,6 +24,8 @@ def failure(wiring: Wiring, request: Request, error: Exception) -> Response:
         heading = "" if status in (404, 405, 500) else error.detail
     elif isinstance(error, NotFound):
         status = 404
+    elif isinstance(error, OperationalError):  # the database is away, its disk is full: to be tried again
+        status = 503
     elif isinstance(error, BadInput):
         status, heading, text = 400, error.what.rstrip(";"), error.remedy
     if status >= 500:
@@ -34,5 +37,7 @@ def failure(wiring: Wiring, request: Request, error: Exception) -> Response:
         log.error("nor can the page that says so", reason=str(broken))
         answer = PlainTextResponse("This cannot be shown. Please try again later.\n", status)
     answer.headers.update(getattr(error, "headers", None) or {})
+    if status == 503:
+        answer.headers.setdefault("retry-after", "30")
     answer.headers["cache-control"] = "no-store"
     return answer

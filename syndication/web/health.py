@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from syndication import clock
-from syndication.ledger import readership, schema
+from syndication.ledger import attempts, readership, schema
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.db import ledger_now
 from syndication.ledger.machines import Push
@@ -37,12 +37,22 @@ def unready(wiring: Wiring) -> list[str]:
             if publication is None:
                 return reasons
             owed = session.scalar(
-                select(func.count()).select_from(Feed).where(Feed.rendered_seq < Feed.wanted_seq, Feed.gone.is_(False))
+                select(func.count())
+                .select_from(Feed)
+                .where(
+                    Feed.rendered_seq < Feed.wanted_seq,
+                    Feed.gone.is_(False),
+                    ~attempts.refused(session, "feed", Feed.id),  # what one entry breaks takes nothing else off the air
+                )
             )
             due = session.scalar(
                 select(func.count())
                 .select_from(Entry)
-                .where(Entry.state == "scheduled", Entry.scheduled_at <= clock.now())
+                .where(
+                    Entry.state == "scheduled",
+                    Entry.scheduled_at <= clock.now(),
+                    ~attempts.refused(session, "publish", Entry.id),
+                )
             )
             if publication.base_url and publication.base_url != wiring.base_url:
                 reasons.append(f"feeds are still those of {publication.base_url}")

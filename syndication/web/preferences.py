@@ -59,6 +59,24 @@ class _Staying:
         self.wiring = wiring
 
     def preferences(self, request: Request, form: FormData | None) -> Response:
+        try:
+            return self._preferences(request, form)
+        except Gone:
+            return self._just_gone(request, one_click=False)
+
+    def unsubscribe(self, request: Request, form: FormData | None) -> Response:
+        one_click = form is not None and _is_one_click(request, form)
+        try:
+            return self._unsubscribe(request, form, one_click)
+        except Gone:
+            return self._just_gone(request, one_click)
+
+    def _just_gone(self, request: Request, one_click: bool) -> Response:
+        """Their record was erased by another request while this one was answered."""
+        with self.wiring.db.reading() as session:
+            return self._nobody(session, request.path_params["token"], one_click)
+
+    def _preferences(self, request: Request, form: FormData | None) -> Response:
         token = request.path_params["token"]
         with self.wiring.db.reading() as session:
             person = subscriber_by_handle(session, token)
@@ -74,16 +92,15 @@ class _Staying:
             return self._leave(person, text(form, "leave"), evidence)
         try:
             with self.wiring.db.transaction() as session:
-                _save(session, session.get_one(Subscriber, person.id), form, evidence)
+                _save(session, _still(session, person), form, evidence)
         except BadInput as error:
             return self._preferences_page(token, error=words.wrong(error.where))
         except Conflict:  # they left in another window
             return self._preferences_page(token)
         return self._preferences_page(token, saved=True)
 
-    def unsubscribe(self, request: Request, form: FormData | None) -> Response:
+    def _unsubscribe(self, request: Request, form: FormData | None, one_click: bool) -> Response:
         token = request.path_params["token"]
-        one_click = form is not None and _is_one_click(request, form)
         with self.wiring.db.reading() as session:
             person = subscriber_by_handle(session, token)
             if person is None:
@@ -93,9 +110,7 @@ class _Staying:
         words = words_for(person.language)
         if one_click:
             with self.wiring.db.transaction() as session:
-                leaving.leave(
-                    session, session.get_one(Subscriber, person.id), evidence_of(self.wiring, request, "one-click")
-                )
+                leaving.leave(session, _still(session, person), evidence_of(self.wiring, request, "one-click"))
             return PlainTextResponse("Unsubscribed.")
         choice = text(form, "choice") if form is not None else ""
         evidence = evidence_of(self.wiring, request, "unsubscribe page")
@@ -104,7 +119,7 @@ class _Staying:
         scope = number(choice)
         if scope in titles and scope != EVERYTHING:
             with self.wiring.db.transaction() as session:
-                leaving.leave(session, session.get_one(Subscriber, person.id), evidence, series_id=scope)
+                leaving.leave(session, _still(session, person), evidence, series_id=scope)
             return self._message(words, words.unsubscribed_title, words.unsubscribed_one.format(series=titles[scope]))
         if not following:
             return self._message(words, words.unsubscribed_title, words.nothing_followed, again=True)
@@ -122,7 +137,7 @@ class _Staying:
     def _leave(self, person: Subscriber, how: str, evidence: Evidence) -> Response:
         words = words_for(person.language)
         with self.wiring.db.transaction() as session:
-            who = session.get_one(Subscriber, person.id)
+            who = _still(session, person)
             if how == "erase":
                 leaving.erase(session, who, evidence)
             else:
@@ -133,7 +148,7 @@ class _Staying:
 
     def _record(self, person: Subscriber) -> Response:
         with self.wiring.db.reading() as session:
-            record = whole_record(session, session.get_one(Subscriber, person.id))
+            record = whole_record(session, _still(session, person))
         return Response(
             orjson.dumps(record, option=orjson.OPT_INDENT_2),
             media_type="application/json",
@@ -174,6 +189,18 @@ class _Staying:
 
     def _message(self, words: Words, heading: str, said: str, again: bool = False) -> Response:
         return visitors.page(self.wiring, words, "message.html", heading, text=said, again=again)
+
+
+class Gone(Exception):
+    """The person's record was erased meanwhile."""
+
+
+def _still(session: Session, person: Subscriber) -> Subscriber:
+    """The person, read in this transaction. Raises Gone."""
+    found = session.get(Subscriber, person.id)
+    if found is None:
+        raise Gone
+    return found
 
 
 def _save(session: Session, person: Subscriber, form: FormData, evidence: Evidence) -> None:

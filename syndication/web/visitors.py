@@ -7,6 +7,8 @@ the visitor came from.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -44,10 +46,9 @@ def page(wiring: Wiring, words: Words, name: str, heading: str, status: int = 20
 
 def client_address(request: Request, trusted: str) -> str:
     """The visitor's address; X-Forwarded-For is believed from the right, as far as the proxies are trusted."""
-    known = {name.strip() for name in trusted.split(",") if name.strip()}
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     address = request.client.host if request.client else ""
-    while address in known and hops:
+    while hops and is_trusted(address, trusted):
         address = hops.pop()
     return address
 
@@ -55,7 +56,19 @@ def client_address(request: Request, trusted: str) -> str:
 def client_of(scope: Scope, trusted: str) -> str:
     """The same of a request that is no more than its ASGI scope; quick where the peer is nobody's proxy."""
     peer: str = scope["client"][0] if scope.get("client") else ""
-    return client_address(Request(scope), trusted) if peer and peer in trusted else peer
+    return client_address(Request(scope), trusted) if is_trusted(peer, trusted) else peer
+
+
+@lru_cache(maxsize=1_024)
+def is_trusted(address: str, trusted: str) -> bool:
+    """Whether an address is one of, or lies in one of, those of the comma list."""
+    if not trusted or not address:
+        return False
+    try:
+        ours = ip_address(address)
+    except ValueError:
+        return False
+    return any(ours in ip_network(name.strip()) for name in trusted.split(",") if name.strip())
 
 
 def evidence_of(wiring: Wiring, request: Request, via: str) -> Evidence:

@@ -96,7 +96,9 @@ def town(db: Database) -> Town:
 
 @pytest.fixture
 def wiring(town: Town, tmp_path: Path) -> Wiring:
-    settings = Settings(data_dir=tmp_path, database_url=town.db.url, secret_keys="k" * 32, trusted_proxies="testclient")
+    settings = Settings(
+        data_dir=tmp_path, database_url=town.db.url, secret_keys="k" * 32, trusted_proxies="127.0.0.0/8"
+    )
     return Wiring(settings=settings, base_url="http://testserver", broker_url="")
 
 
@@ -108,10 +110,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def browser(wiring: Wiring) -> TestClient:
-    return TestClient(create_app(wiring), follow_redirects=False, headers={"accept-language": "en"})
+    return TestClient(
+        create_app(wiring), client=("127.0.0.1", 50_000), follow_redirects=False, headers={"accept-language": "en"}
+    )
 
 
 @pytest.fixture
 def scanner(wiring: Wiring) -> TestClient:
     """Another machine: no cookie of the subscribing browser."""
-    return TestClient(create_app(wiring), follow_redirects=False)
+    return TestClient(create_app(wiring), client=("127.0.0.1", 50_000), follow_redirects=False)

@@ -6,10 +6,12 @@ import json
 
 import pytest
 from lxml import html
+from sqlalchemy.orm import Session
 
 from syndication.audience.handles import handle_token
 from syndication.audience.words import WORDS
 from syndication.ledger.tables import Consent, Letter, Subscriber, Subscription, Suppression
+from syndication.web import preferences
 
 EN = WORDS["en"]
 
@@ -156,3 +158,27 @@ def test_everybody_may_take_their_record_with_them(scanner, town) -> None:
     assert [c["act"] for c in record["consent"]] == ["asked", "confirmed"]
     assert [(m["kind"], m["state"]) for m in record["mail"]] == [("transactional", "pending")]
     assert "bo@" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [("preferences", {"leave": "erase"}), ("preferences", {"act": "record"}), ("preferences", {"timezone": "Asia/Tokyo"}),
+     ("unsubscribe", {"choice": "all"})],
+)  # fmt: skip
+def test_erased_by_another_request_meanwhile(scanner, town, monkeypatch, path: str, data: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    town.join()
+    handle, look = town.handle(), preferences.subscriber_by_handle
+
+    def and_then_erased(session: Session, token: str) -> Subscriber | None:
+        found = look(session, token)
+        if found is not None:
+            town.erase()
+        return found
+
+    monkeypatch.setattr(preferences, "subscriber_by_handle", and_then_erased)
+    assert scanner.post(f"/{path}/{handle}", data=data).status_code == 200
+    assert town.rows(Subscriber) == []
+    town.join()
+    one_click = scanner.post(f"/unsubscribe/{town.handle()}", **ONE_CLICK["urlencoded"])
+    assert (one_click.status_code, one_click.text) == (200, "Unsubscribed.")
+    assert town.rows(Subscriber) == []

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from syndication.cli.publishing import publish_through_workers
+from syndication.errors import DisclaimerBreach
+from syndication.hints import QUEUES
+from syndication.ledger import presence
+from syndication.ledger.content import Entry
+from syndication.settings import Settings
+from syndication.wiring import Wiring
 from tests.cli.test_main import run
 
 
@@ -100,3 +108,26 @@ def test_how_severe_a_change_is_says_whether_it_is_told(place: Path) -> None:
     rows = {row["title"]: row["state"] for row in json.loads(run(var, "entries", "--json").stdout)}
     assert rows["Slow boats"] == "withdrawn"
     assert rows["Withdrawn: Slow boats"] == rows["Correction: Slow boats"] == "published"
+
+
+def test_a_publish_that_is_refused_leaves_a_time_to_come_as_it_was(place: Path) -> None:
+    var = place / "var"
+    run(var, "import", str(place / "tree/boats/a.txt"))
+    run(var, "schedule", "a", "2041-05-01 09:00", "--no-mail")
+    settings = Settings(data_dir=var)
+    wiring = Wiring(settings, "http://127.0.0.1:8000", "")
+    with wiring.db.transaction() as session:
+        presence.note(session, "worker", set(QUEUES.values()))  # one that does not get to it
+        found = session.scalars(select(Entry)).one()
+        entry_id = found.id
+
+    def refuses(*_: object, **__: object) -> None:
+        raise DisclaimerBreach(channel="rss", template="x", count=2)
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("syndication.publishing.publish", refuses)
+        with pytest.raises(DisclaimerBreach):
+            publish_through_workers(wiring, [entry_id], mail=True)
+    wiring.db.close()
+    assert entry(place)["state"] == "scheduled"
+    assert entry(place)["scheduled_at"] == "2041-05-01T00:00:00+00:00"

@@ -44,7 +44,20 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
         ("MAIL_URL", f"ftp://a:{SECRET}@b", "smtp://"),
         ("BASE_URL", "news.example", "https://"),
         ("LOG_LEVEL", "loud", "'debug', 'info'"),
+        ("BASE_URL", "https://news.example?q=1", "nothing but a path"),
+        ("BASE_URL", "https://news.example/#f", "nothing but a path"),
+        ("BASE_URL", "https://news.example/über", "nothing but a path"),
+        ("BOUNCE_DOMAIN", "a b", "mail.example.org"),
+        ("DKIM_DOMAIN", "nowhere", "mail.example.org"),
+        ("HUBS", "https://hub.example/,foo", "whole addresses"),
+        ("HUBS", "javascript:alert(1)", "whole addresses"),
+        ("TEMPLATES_DIR", "/nonexist", "no such directory"),
+        ("TRUSTED_PROXIES", "the-proxy", "10.0.0.0/8"),
+        ("MAIL_URL", "smtp://", "smtp://USER"),
+        ("MAIL_URL", "maildir:", "maildir:PATH"),
         ("RETRY_LADDER_MINUTES", "soon,later", "minutes"),
+        ("RETRY_LADDER_MINUTES", "5,inf", "thirty days"),
+        ("RETRY_LADDER_MINUTES", "nan", "thirty days"),
         ("LEASE_SECONDS", "10", "less than lease_seconds"),
         ("SECRET_KEY", SECRET, "did you mean SYNDICATION_SECRET_KEYS"),
         ("CONFIG", "/nowhere.toml", "no such file"),
@@ -134,3 +147,11 @@ def test_log_lines_may_be_json_and_carry_no_password(tmp_path: Path) -> None:
     assert ours["url"] == "redis://:…@h/0"
     assert theirs["event"] == "lost smtp://me:…@h:25"
     assert ended.stdout == ""
+
+
+def test_hosts_in_other_scripts_are_kept_as_the_dns_has_them(alone: pytest.MonkeyPatch) -> None:
+    alone.setenv("SYNDICATION_BASE_URL", "https://münchen.example:8443/news/")
+    alone.setenv("SYNDICATION_BOUNCE_DOMAIN", "Rück.münchen.example")
+    settings = read_settings()
+    assert settings.base_url == "https://xn--mnchen-3ya.example:8443/news"
+    assert settings.bounce_domain == "xn--rck-hoa.xn--mnchen-3ya.example"

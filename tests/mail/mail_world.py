@@ -200,7 +200,7 @@ class _Talk(socketserver.StreamRequestHandler):
                     body = body[:-3].replace(b"\r\n..", b"\r\n.")
                 if not body:
                     return
-                if not self._hit("end", recipient) or self.server.script["end"] is None:
+                if not self._hit("end", recipient) or (self.server.script["end"] or b"2").startswith(b"2"):
                     self.server.received.append((recipient, body))
                     self.server.on_message(len(self.server.received))
                 if not self._say("end", b"250 2.0.0 queued as X", recipient):

@@ -106,3 +106,8 @@ def test_the_records_to_publish_and_how_they_stand(tmp_path: Path) -> None:
         raise TryLater("no resolver")
 
     assert {one.state for one in standing(records, nobody)} == {"unanswered"}
+
+
+def test_a_maildir_needs_no_server_named(tmp_path: Path) -> None:
+    kinds = {record.about for record in wanted(Settings(data_dir=tmp_path), MAIL_FROM, "https://news.example")}
+    assert kinds == {"DMARC"}

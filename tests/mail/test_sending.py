@@ -13,7 +13,7 @@ import pytest
 from mail_world import ScriptedRelay, new_issue, parsed
 from sqlalchemy import select, update
 
-from syndication import clock
+from syndication import clock, doctor
 from syndication.content import EntryContent
 from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import claims, notices
@@ -234,21 +234,56 @@ def test_a_fold_that_failed_is_made_good_from_our_own_journal(
     assert len(relay.received) == 4
 
 
-def test_an_edition_that_fails_its_gate_holds_back_itself_alone(wiring: Wiring, relay: ScriptedRelay) -> None:
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        ("", "stands 0 times instead of once in the text mail"),
+        ("{{ 1 / 0 }}", "templates/mail/digest.txt: the template cannot be rendered: division by zero"),
+    ],
+)
+def test_an_edition_that_fails_its_gate_holds_back_itself_alone(
+    wiring: Wiring, relay: ScriptedRelay, instead: str, told: str
+) -> None:
     new_issue(wiring.db, 2)
     override = wiring.settings.data_dir / "templates"
     (override / "mail").mkdir(parents=True)
-    broken = (SHIPPED / "mail" / "digest.txt").read_text("utf-8").replace("{{ notice_text }}", "")
+    broken = (SHIPPED / "mail" / "digest.txt").read_text("utf-8").replace("{{ notice_text }}", instead)
     (override / "mail" / "digest.txt").write_text(broken, "utf-8")
     changed = Wiring(wiring.settings.model_copy(update={"templates_dir": override}), wiring.base_url, "")
     send_due(changed, Relay(relay.url, timeout=5))
     changed.db.close()
     assert relay.received == []
     assert states(wiring) == {"pending": 2}
-    assert "stands 0 times instead of once in the text mail" in delivery(wiring).reply
+    assert told in delivery(wiring).reply
+    with wiring.db.reading() as session:
+        (finding,) = doctor.held_mail(session)
+    assert told in finding.what
     with clock.shifted(timedelta(minutes=6)):
         through(wiring, relay)
     assert states(wiring) == {"sent": 2}
+
+
+def test_a_fault_of_ours_in_one_edition_holds_back_nobody_else(
+    wiring: Wiring, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_issue(wiring.db, 2)
+    with wiring.db.transaction() as session:
+        post(
+            session, publication_id=1, subscriber_id=1, address="p1@example.org", language="en", template="confirm",
+            context={"confirm": [[0, "daily"]], "asked_at": clock.now().isoformat(), "series": [], "cadence": "daily"},
+        )  # fmt: skip
+
+    def fault(*_: object, **__: object) -> None:
+        raise RuntimeError("out of order")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("syndication.mail.loading.compile_edition", fault)
+        through(wiring, relay)
+    assert states(wiring) == {"pending": 2, "sent": 1}
+    assert "RuntimeError: out of order" in delivery(wiring).reply
+    with clock.shifted(timedelta(minutes=6)):
+        through(wiring, relay)
+    assert states(wiring) == {"sent": 3}
 
 
 def test_who_left_one_series_after_the_freeze_gets_the_rest_without_it(wiring: Wiring, relay: ScriptedRelay) -> None:
