@@ -6,7 +6,7 @@
 Three Celery mail workers of two processes each, and beat, exactly as docker-compose.yml starts them, on PostgreSQL that syncs
 its log. The relay answers slowly, refuses every tenth person for now at first, and counts what it accepts by `Message-ID`. At
 instants drawn from `--seed` (numbers of messages accepted) one process of a worker's pool, or a whole worker with its
-children, is killed with SIGKILL and started again; on the way the broker is wiped and stopped, PostgreSQL's connections are cut
+children, is killed with SIGKILL and started again (as is one that ends by itself); on the way the broker is wiped and stopped, PostgreSQL's connections are cut
 and the server is restarted as after a crash. The shipped lease and grace hold (minutes): recovery is the journals' work.
 
 When nothing waits any more the account is taken: the equation, lost (told as sent, not at the relay), doubled (one Message-ID
@@ -80,6 +80,7 @@ class Crew:
     logs: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     beat: subprocess.Popen[bytes] | None = None
+    ended_by_themselves: int = 0
 
     def start(self) -> None:
         self.workers = [self._worker(n) for n in range(WORKERS)]
@@ -100,6 +101,15 @@ class Crew:
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         return [victim.pid]
+
+    def look(self) -> None:
+        """A worker that ended by itself is started again, as an init system, a container's restart policy or `up` does."""
+        for place, worker in enumerate(self.workers):
+            if worker.poll() is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                self.workers[place] = self._worker(place)
+                self.ended_by_themselves += 1
 
     def end(self) -> None:
         for process in (*self.workers, self.beat):
@@ -219,14 +229,14 @@ def soak(people: int, kills: int, seed: int) -> tuple[dict[str, float], Course]:
             watcher = threading.Thread(target=watch, args=(db, relay, course, wake, began, over), daemon=True)
             watcher.start()
             for at, acts in sorted(plan.items()):
-                reach(at, relay, db)
+                reach(at, relay, db, crew)
                 for what in acts:
                     now = time.monotonic()
                     dead = act(what, crew, chance, server, broker)
                     course.acts.append((now - began, what))
                     killed += len(dead)
                     wake.open.update(dict.fromkeys(dead, now))
-            until(lambda: not set(states(db)) & {"pending", "sending", "deferred"}, "the issue settled", db)
+            until(lambda: not set(states(db)) & {"pending", "sending", "deferred"}, "the issue settled", db, crew)
             took = time.monotonic() - began
             over.set()
             watcher.join()
@@ -241,6 +251,7 @@ def soak(people: int, kills: int, seed: int) -> tuple[dict[str, float], Course]:
             "recovery_p99_s": round(sorted(wake.took)[int(len(wake.took) * 0.99) - 1], 2),
             "recovery_max_s": round(max(wake.took), 2),
             "never_recovered": len(wake.open),
+            "workers_ended_by_themselves": crew.ended_by_themselves,
             **{what.replace(" ", "_"): n for what, n in Counter(what for _, what in course.acts).items()},
         }
         db.close()
@@ -265,15 +276,16 @@ def watch(db: Database, relay: FaultRelay, course: Course, wake: Wake, began: fl
     wake.look(db)
 
 
-def reach(at: int, relay: FaultRelay, db: Database) -> None:
+def reach(at: int, relay: FaultRelay, db: Database, crew: Crew) -> None:
     """So many messages have been accepted, or all that will be for the moment wait for their next try."""
-    until(lambda: relay.seen.messages >= at, f"{at} messages", db)
+    until(lambda: relay.seen.messages >= at, f"{at} messages", db, crew)
 
 
-def until(true: Callable[[], bool], what: str, db: Database) -> None:
+def until(true: Callable[[], bool], what: str, db: Database, crew: Crew) -> None:
     ends = time.monotonic() + PATIENCE_SECONDS
     last = None
     while True:
+        crew.look()
         with suppress(SQLAlchemyError):
             if true():
                 return
@@ -315,6 +327,7 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # by way of `finally`: nothing is left running
     figures, course = soak(chosen.people, chosen.kills, chosen.seed)
     file = record("soak", figures)
     file.with_suffix(".svg").write_text(plot(course, figures), "utf-8")

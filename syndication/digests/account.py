@@ -20,7 +20,8 @@ from syndication.digests.report import HELD, Report, report
 from syndication.ledger import past
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.tables import Subscriber
-from syndication.mail.meaning import meaning_of
+from syndication.mail.meaning import ACCEPTED, meaning_of
+from syndication.mail.resolving import TAKEN_AS_SENT
 
 COLUMNS: Final = (
     "delivery", "address", "state", "tries", "made_at", "sent_at", "due_at", "meaning", "reply",
@@ -115,9 +116,19 @@ def _line(delivery: Delivery, address: str | None) -> dict[str, str]:
         "made_at": _moment(delivery.created_at),
         "sent_at": _moment(delivery.sent_at),
         "due_at": _moment(delivery.due_at) if waits else "",
-        "meaning": meaning_of(delivery.reply).name if delivery.reply else "",
+        "meaning": _meaning(delivery.state, delivery.reply),
         "reply": _harmless(delivery.reply),
     }
+
+
+def _meaning(state: str, reply: str) -> str:
+    """Of the relay's words; what we say ourselves of mail that was held, stopped or cancelled speaks for itself."""
+    match state:
+        case "sent":
+            return TAKEN_AS_SENT if reply.startswith(TAKEN_AS_SENT) else ACCEPTED.name
+        case "deferred" | "failed" | "unknown":
+            return meaning_of(reply).name
+    return ""
 
 
 def _harmless(words: str) -> str:
@@ -151,10 +162,7 @@ def _reasons(session: Session, issue_id: int) -> tuple[Reason, ...]:
         .order_by(count.desc(), Delivery.reply)
         .limit(_SHOWN)
     )
-    return tuple(
-        Reason(state=state, meaning=meaning_of(reply).name if reply else "", reply=reply, count=n)
-        for state, reply, n in rows
-    )
+    return tuple(Reason(state=state, meaning=_meaning(state, reply), reply=reply, count=n) for state, reply, n in rows)
 
 
 def _minute(at: datetime) -> datetime:

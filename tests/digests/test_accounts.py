@@ -84,6 +84,7 @@ def finished(world: World) -> int:
     issue = going(world)
     at = START + timedelta(days=1, minutes=5)
     put(world.db, list(range(1, 10)), state="sent", sent_at=at, attempts=1, reply="250 2.0.0 kept as 1")
+    put(world.db, [9], reply="kept in the outbox as 9.delivery")
     put(world.db, [10], state="sent", sent_at=at + timedelta(hours=5), attempts=2, reply="=1+1")
     put(world.db, [11], state="failed", reply=NOBODY, attempts=1)
     put(world.db, [12], state="unknown", reply="the reply was lost", attempts=1)
@@ -105,9 +106,8 @@ def test_the_account_is_the_same_after_bundling_but_for_the_relays_words(world: 
     assert [row["delivery"] for row in before_rows] == [str(n) for n in range(1, 13)]
     assert set(before_rows[0]) == set(COLUMNS)
     assert Counter(row["state"] for row in before_rows) == {"sent": 10, "failed": 1, "unknown": 1}
-    assert before_rows[0]["meaning"] == "accepted"
+    assert [row["meaning"] for row in before_rows[8:]] == ["accepted", "accepted", "no such user", "no answer"]
     assert before_rows[9]["reply"] == "'=1+1", "nothing that a spreadsheet would work out"
-    assert before_rows[10]["meaning"] == "no such user"
     assert [row["delivery"] for row in rows(world, issue, "unknown")] == ["12"]
     assert sum(count for _, count in before.minutes) == 10
     assert len(before.minutes) <= 120
@@ -122,7 +122,7 @@ def test_the_account_is_the_same_after_bundling_but_for_the_relays_words(world: 
     with world.db.reading() as session:
         after = account(session, session.get_one(Issue, issue))
     assert after == before
-    without = {"reply": "", "meaning": ""}
+    without = {"reply": ""}
     assert [row | without for row in rows(world, issue)] == [row | without for row in before_rows]
 
     with world.db.transaction() as session:
