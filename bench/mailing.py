@@ -107,7 +107,8 @@ def _people(db: Database, people: int, now: datetime, entries: int, editions: in
         f" active_at, ended_reason) {numbers} SELECT n, 'UTC', 0, 'daily', 'active', {entries}, 0, {no}, {stamp},"
         f" {stamp}, '' FROM {source}",
         f"INSERT INTO delivery (publication_id, issue_id, edition_id, subscriber_id, kind, priority, state, attempts, due_at,"
-        f" reply, created_at) {numbers} SELECT 1, 1, 1 + n * 7919 % {editions}, n, 'digest', 1, 'pending', 0, {stamp}, '',"
+        f" reply, created_at) {numbers} SELECT 1, 1, 1 + CAST(n AS bigint) * 7919 % {editions}, n, 'digest', 1, 'pending', 0,"
+        f" {stamp}, '',"
         f" {stamp} FROM {source}",
     )
     with db.transaction() as session:

@@ -63,7 +63,8 @@ def examine(wiring: Wiring) -> list[Finding]:
                 *_blocked(session),
                 *_destinations(session),
             ]
-    found += [_broker(wiring), _mail(wiring)]
+    found.append(_broker(wiring))
+    found += [_relay(relay.url) for relay in wiring.settings.relays] or [_mail(wiring)]
     return [*found, *_mail_records(wiring)] if ledger.level == "good" else found
 
 
@@ -291,6 +292,10 @@ def _mail(wiring: Wiring) -> Finding:
             "wrong", "mail", f"there is no relay: mail is written to {place}.",
             "Set SYNDICATION_MAIL_URL=smtp://USER:PASSWORD@HOST:587.",
         )  # fmt: skip
+    return _relay(url)
+
+
+def _relay(url: str) -> Finding:
     what, remedy = probe(url)
     if what:
         return Finding("wrong", "mail", what, remedy)

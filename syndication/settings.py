@@ -12,11 +12,11 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from limits import parse as parse_rate
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from syndication import setting_values
@@ -27,6 +27,34 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 BROKERS = frozenset({"redis", "rediss", "redis+socket"})
 WAYS_TO_SEND = frozenset({"smtp", "smtps", "maildir"})
+
+
+class RelaySettings(BaseModel):
+    """One of several relays. A limit of 0 is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    name: str = ""
+    per_second: float = Field(0, ge=0)
+    per_hour: int = Field(0, ge=0)
+    per_day: int = Field(0, ge=0)
+    warmup: tuple[Annotated[int, Field(ge=1)], ...] = ()  # messages on the first day of use, the second, …
+    publications: tuple[str, ...] = ()  # slugs; none: for all
+    from_domains: tuple[str, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not _is_address(value, WAYS_TO_SEND - {"maildir"}):
+            raise ValueError("give smtp://USER:PASSWORD@HOST:PORT or smtps://…")
+        return value
+
+    @property
+    def label(self) -> str:
+        """What it is called in the ledger and in logs."""
+        parts = urlsplit(self.url)
+        return (self.name or f"{parts.hostname}:{parts.port or parts.scheme}")[:120]
 
 
 class Settings(BaseSettings):
@@ -40,6 +68,9 @@ class Settings(BaseSettings):
     broker_url: str = Field("", description="Celery's broker; empty: the embedded Valkey of `syndicate up`.")
     mail_url: str = Field(
         "", description="smtp://user:pass@host:port?…, smtps://…, maildir:PATH; empty: `outbox/` in the data directory."
+    )
+    relays: tuple[RelaySettings, ...] = Field(
+        (), description="Several relays with limits, instead of one `mail_url`: `[[relays]]` in the file, see below."
     )
     base_url: str = Field("", description="Public address of the service, no trailing slash; empty: http://host:port.")
     host: str = Field("127.0.0.1", description="Address the web server binds.")
@@ -182,6 +213,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.mail_url and self.relays:
+            raise ValueError("give mail_url or relays, not both")
+        if len({relay.label for relay in self.relays}) < len(self.relays):
+            raise ValueError("two relays have the same name; name= tells them apart")
+        return self
+
+    @model_validator(mode="after")
     def _times(self) -> Self:
         if not self.task_time_limit_seconds < self.lease_seconds < self.visibility_timeout_seconds:
             raise ValueError(
@@ -211,7 +250,8 @@ class Settings(BaseSettings):
 
     @property
     def resolved_mail_url(self) -> str:
-        return self.mail_url or f"maildir:{(self.data_dir / 'outbox').absolute()}"
+        first = self.relays[0].url if self.relays else ""
+        return self.mail_url or first or f"maildir:{(self.data_dir / 'outbox').absolute()}"
 
     @property
     def other_hubs(self) -> tuple[str, ...]:

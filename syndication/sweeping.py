@@ -20,6 +20,7 @@ from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
 from syndication.feeds import archives, artifacts
 from syndication.ledger import claims
+from syndication.mail.fleet import way_out
 from syndication.mail.sender import DIGESTS, LETTERS, fold_own, recover, send_due
 from syndication.mail.transport import open_transport
 from syndication.partners import pulls
@@ -46,7 +47,7 @@ def _when(owed: bool) -> list[Arguments]:
 
 def _mail(kinds: tuple[str, ...]) -> Owed:
     def send(wiring: Wiring, *_ids: object) -> object:
-        return send_due(wiring, open_transport(wiring.settings), kinds=kinds)
+        return send_due(wiring, way_out(wiring, exempt=kinds == LETTERS), kinds=kinds)
 
     return Owed(lambda session: _when(claims.anything_due(session, kinds)), send)
 

@@ -50,15 +50,15 @@ def cut(
     """Cut the issues of a cadence that are due, or with --now one for everybody at it."""
     from syndication.cli.publishing import workers_seen
     from syndication.digests import issues
+    from syndication.mail.fleet import way_out
     from syndication.mail.sender import send_due
-    from syndication.mail.transport import open_transport
 
     wiring = state()
     made = issues.cut(wiring.db, cadence, now=now)
     if made and not workers_seen(wiring.db, "digests", "mail"):
         for issue_id in made:
             issues.freeze(wiring.db, issue_id, chunk=wiring.settings.freeze_chunk)
-        while send_due(wiring, open_transport(wiring.settings)):
+        while send_due(wiring, way_out(wiring)):
             pass
     with wiring.db.reading() as session:
         rows = [_record(session, issues.issue_named(session, issue_id)) for issue_id in made]

@@ -83,7 +83,7 @@ def settle(session: Session, issue_id: int) -> bool:
     """
     issue = session.get(Issue, issue_id)
     if issue is not None and issue.state == "cancelled" and issue.carry_over:
-        carrying.carry(session, issue_id)
+        carrying.carry(session, issue_id, again=True)
     if issue is None or issue.state != "frozen":
         return False
     unsettled = select(Delivery.id).where(Delivery.issue_id == issue_id, Delivery.state.in_(UNSETTLED)).limit(1)

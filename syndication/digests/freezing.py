@@ -22,7 +22,7 @@ from syndication.digests.dealing import Memory, Person, deal
 from syndication.digests.editions import Pinned, editions_for
 from syndication.digests.schedule import slot_instant
 from syndication.errors import SyndicationError
-from syndication.ledger import attempts, due
+from syndication.ledger import attempts, carrying, due
 from syndication.ledger.bulk import deliver
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
 from syndication.ledger.due import Cut
@@ -127,6 +127,8 @@ def _chunk(
         (person, fresh.get(pinned) or memory.editions[pinned]) for pinned, people in dealt.items() for person in people
     ]
     _write(session, (issue_id, cut.publication_id), state, made, cut.at or now)
+    if state == "cancelled" and issue_named(session, issue_id).carry_over:
+        carrying.carry(session, issue_id, people=(after, until))
     if ring and state == "freezing":
         ring_after_commit(session, "mail.send_due", issue_id)
     return fresh
@@ -174,7 +176,6 @@ def _finish(db: Database, issue_id: int, stands: int) -> None:
         if issue.frozen_to != stands or issue.frozen_at is not None:
             return
         issue.frozen_at = clock.now()
-        settle(session, issue_id)  # what a cancelled one carries over
         if issue.state == "freezing":
             issue.state = move("issue", ISSUE, str(issue_id), issue.state, "frozen" if issue.eligible else "empty")
             session.flush()

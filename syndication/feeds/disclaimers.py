@@ -128,6 +128,11 @@ def visible_text(markup: str) -> str:
     return _texts(markup)[0]
 
 
+def possible_text(markup: str) -> str:
+    """The text of HTML as some reader may see it: also what a style, an attribute or an element hides."""
+    return _texts(markup)[1]
+
+
 def _folded(text: str) -> str:
     return normalised(text).casefold()
 
@@ -172,11 +177,12 @@ def _is_hidden(element: etree._Element) -> bool:
     if element.get("hidden") is not None or element.get("aria-hidden") == "true":
         return True
     style = element.get("style")
-    return style is not None and _hides(style)
+    return style is not None and hides(style)
 
 
 @lru_cache(maxsize=1_024)
-def _hides(style: str) -> bool:
+def hides(style: str) -> bool:
+    """Do the declarations of a `style` hide the element from eyes?"""
     return _HIDING.search("".join(style.lower().split())) is not None
 
 

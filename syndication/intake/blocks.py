@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from lxml import html as lxml_html
 
 from syndication.content import Related
-from syndication.feeds.disclaimers import visible_text
+from syndication.feeds.disclaimers import possible_text
 from syndication.intake.markup import fragment, inner, outer
-from syndication.intake.notices import Own, at_end, refuse_inside, thanked_by
+from syndication.intake.notices import Own, at_end, refuse_anothers_at_end, refuse_inside
 
 # The marks as publishers write them, and as our own renderings do; spelling, case, punctuation and arrows do not matter.
 SERIES_MARK = frozenset({
@@ -51,8 +51,8 @@ _INLINE = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A top-level piece of a body: its visible text, its markup, the items it lists; `footnotes` stay at the end, `bulleted`
-    ones are meant as items."""
+    """A top-level piece of a body: its text, its markup, the items it lists; `footnotes` stay at the end, `bulleted` ones are
+    meant as items."""
 
     text: str
     html: str
@@ -71,9 +71,13 @@ class Structured:
 
 def from_html(markup: str, source: str = "") -> list[Block]:
     """The blocks of a body, out of the containers around them; inline elements and loose text in a row are one paragraph."""
+    return from_tree(fragment(markup, source)) if markup.strip() else []
+
+
+def from_tree(parent: lxml_html.HtmlElement) -> list[Block]:
+    """The blocks inside of an element."""
     blocks: list[Block] = []
-    if markup.strip():
-        _split(fragment(markup, source), blocks)
+    _split(parent, blocks)
     return blocks
 
 
@@ -152,10 +156,10 @@ def structured(blocks: Sequence[Block], own: Own, source: str) -> Structured:
         rest += after[count:]
         if after[count:]:
             warnings.append("text follows the list of related reading; it was kept as part of the body")
-    if rest and (other := thanked_by(rest[-1].text)):
-        warnings.append(f"the text ends with what looks like a part of a notice of {other}; it was kept")
     refuse_inside([(numbers[id(b)], b.text) for b in (*rest, *footnotes)], own, source)
     refuse_inside([("the related reading", item.title) for item in related], own, source)
+    for ending in (rest, footnotes):
+        refuse_anothers_at_end([b.text for b in ending], own, source)
     standfirst = ""
     mark = next((i for i, b in enumerate(rest[:4]) if is_mark(b.text, SERIES_MARK)), None)
     if mark is not None:
@@ -244,4 +248,5 @@ def _is_footnotes(element: lxml_html.HtmlElement) -> bool:
 
 
 def _words(markup: str) -> str:
-    return " ".join(visible_text(markup).split())
+    """Also those that the source hides: sanitising takes the hiding away, and a notice must not come into sight unread."""
+    return " ".join(possible_text(markup).split())

@@ -14,9 +14,11 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.footnote import footnote_plugin
 
 from syndication.errors import BadInput
-from syndication.intake.blocks import from_html
+from syndication.intake.blocks import from_tree
 from syndication.intake.document import Read
 from syndication.intake.front import front
+from syndication.intake.hidden import without_hidden
+from syndication.intake.markup import fragment
 
 _FENCE = re.compile(r"---[ \t]*(?:\n|$)")
 _FRONT = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -46,13 +48,15 @@ def read_markdown(text: str, source: str) -> Read:
                 lines.setdefault(key[1], number)
     said, warnings = front(fields, source, lines)
     markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).use(footnote_plugin)
-    blocks = from_html(markdown.render(text), source)
+    tree = fragment(markdown.render(text), source)
+    hidden = without_hidden(tree)
+    blocks = from_tree(tree)
     if blocks and blocks[0].html.startswith("<h1") and blocks[0].text:
         if not said.title:
             said = said.model_copy(update={"title": blocks[0].text})
         if said.title == blocks[0].text:
             blocks = blocks[1:]
-    return Read(said, tuple(blocks), warnings)
+    return Read(said, tuple(blocks), (*warnings, *hidden))
 
 
 class _Words(yaml.SafeLoader):

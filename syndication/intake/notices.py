@@ -14,10 +14,12 @@ from functools import cache
 
 from syndication.errors import BadInput
 from syndication.feeds.disclaimers import STANDARD, normalised
+from syndication.intake.variants import Claim, claim_in, last_sentence, thanking
 
 _REACH = 5  # a notice may be broken into so many paragraphs
 _BROKEN = 3  # and a quoted one into so many
 _LONGEST = 1_500
+_LAST_WORDS = 4_000  # characters of a document's end that are looked at once more
 _NAME = r"(?P<name>.{1,150}?)"
 _NAME_ALONE = r"(?P<name>[^:;!?]{1,150}?)"
 _LEAD = re.compile(
@@ -44,6 +46,14 @@ class Own:
     def is_named(self, other: str) -> bool:
         written = (named_in(text, whole=False) or "" for text in self.texts)
         return _bare(other) in {_bare(one) for one in (self.name, *self.names, *written) if one}
+
+    def thanks_at_the_end_of(self, words: str) -> bool:
+        """Is it this publication whose name, or a part of it, ends `words` and begins their last sentence?"""
+        folded, last = _folded(words), _bare(last_sentence(words))
+        names = {_folded(one) for one in (self.name, *self.names) if one}
+        if last == "we" or self.is_named(last) or any(f" {last} " in f" {_bare(name)} " for name in names):
+            return True
+        return any(re.search(rf"""(?:^|[.!?)>\]*_"'#-] ?)(?:the )?{re.escape(name)}$""", folded) for name in names)
 
     def has_text(self, folded: str) -> bool:
         return any(folded == _folded(text) for text in self.texts)
@@ -140,23 +150,19 @@ class AtEnd:
 def at_end(paragraphs: Sequence[str], own: Own, source: str) -> AtEnd:
     """Where the publication's notice begins, counted from the end.
 
-    Raises BadInput where the notice names another publisher: nothing is re-attributed silently.
+    Raises BadInput where the notice, or its acknowledgement, names another publisher: nothing is re-attributed silently.
     """
     for count in range(1, min(_REACH, len(paragraphs)) + 1):
         text = " ".join(paragraphs[-count:])
         if own.has_text(_folded(text)):
             return AtEnd(count)
-        other = named_in(text, whole=True)
-        if other is None:
+        named = named_in(text, whole=True) or _nearly_named(text, own)
+        if named is None:
             continue
-        if own.is_named(other):
-            return AtEnd(count)
-        raise BadInput(
-            f"the document ends with the notice of {other}, the publication is {own.name};",
-            where=source,
-            remedy=f"import it into the publication of {other}; if that is another name of {own.name}, write it into "
-            "`also_known_as` of publication.toml; or take the notice out.",
-        )
+        for other in (named, *_thankful_strangers(text, own)):
+            if not own.is_named(other):
+                raise _anothers(other, own, source)
+        return AtEnd(count)
     part = 0
     for text in reversed(paragraphs):
         name = thanked_by(text)
@@ -164,6 +170,65 @@ def at_end(paragraphs: Sequence[str], own: Own, source: str) -> AtEnd:
             break
         part += 1
     return AtEnd(part, part=True)
+
+
+def refuse_anothers_at_end(paragraphs: Sequence[str], own: Own, source: str) -> None:
+    """Raises BadInput where what is left at a document's end comes close to a notice, or to the acknowledgement of another
+    publisher: then nobody can say whose text this is."""
+    text = normalised(" ".join(paragraphs[-_REACH:]))[-_LAST_WORDS:]
+    claim = claim_in(text)
+    if claim is not None and (other := _whose(claim, own)) is not None:
+        if not own.is_named(other):
+            raise _anothers(other, own, source)
+        raise BadInput(
+            f"the document's end has the notice of {own.name} in other words;",
+            where=source,
+            remedy="let it be a paragraph of its own, or take it out: every rendering carries the notice.",
+        )
+    for paragraph in paragraphs[-_REACH:]:
+        for other in _thankful_strangers(paragraph, own):
+            raise _anothers(other, own, source)
+
+
+def comes_close(text: str) -> bool:
+    """May `text` have a notice in it, in the standard wording or nearly so? For what would else be left out unread."""
+    text = normalised(text)
+    return named_in(text, whole=False) is not None or claim_in(text) is not None or bool(thanking(text))
+
+
+def _nearly_named(text: str, own: Own) -> str | None:
+    """As `named_in` for a whole text, where the wording comes close to the standard one only."""
+    if len(text) > _LONGEST:
+        return None
+    text = normalised(text)
+    lead = _LEAD.match(text)
+    claim = claim_in(text, lead.end() if lead else 0)
+    if claim is None or not _is_the_rest_of_one(text[claim.end :], claim.names[1]):
+        return None
+    return _whose(claim, own)
+
+
+def _whose(claim: Claim, own: Own) -> str | None:
+    """The publisher that a claim names, another before the own one; None where it is no notice after all."""
+    others = [name for name in claim.names if not own.is_named(name)]
+    if not claim.sure and len(others) == len(claim.names):
+        return None
+    return others[0] if others else claim.names[0]
+
+
+def _thankful_strangers(text: str, own: Own) -> list[str]:
+    """Who else than the publication thanks supporters in `text`."""
+    found = [words for words in thanking(normalised(text)) if words and not own.thanks_at_the_end_of(words)]
+    return [last_sentence(words) for words in found]
+
+
+def _anothers(other: str, own: Own, source: str) -> BadInput:
+    return BadInput(
+        f"the document ends with the notice of {other}, the publication is {own.name};",
+        where=source,
+        remedy=f"import it into the publication of {other}; if that is another name of {own.name}, write it into "
+        "`also_known_as` of publication.toml; or take the notice out.",
+    )
 
 
 def refuse_inside(paragraphs: Sequence[tuple[str, str]], own: Own, source: str) -> None:

@@ -15,17 +15,18 @@ from typing import Any, cast
 from lxml import html as lxml_html
 
 from syndication.dates import parsed
-from syndication.feeds.disclaimers import visible_text
-from syndication.intake.blocks import Block, from_html
+from syndication.feeds.disclaimers import possible_text
+from syndication.intake.blocks import Block, from_tree
 from syndication.intake.document import Read
 from syndication.intake.front import ALSO, LANGUAGE, Front, front
+from syndication.intake.hidden import without_hidden
 from syndication.intake.markup import document, inner, outer
-from syndication.intake.notices import named_in
+from syndication.intake.notices import comes_close, named_in
 
 _LISTS = ("authors", "topics", "notes")
 _PROPERTIES = {"article:published_time": "published", "article:tag": "topics"}
 _ARTICLES = "//article[not(ancestor::article)]|//*[@role='article'][not(ancestor::article)]"
-_FURNITURE = ".//nav|.//form|.//button|.//*[@role='navigation' or @role='search' or @hidden]"
+_FURNITURE = ".//nav|.//form|.//button|.//*[@role='navigation' or @role='search']"
 # Class names that content systems give to what stands in an article and is not its text.
 _WIDGETS = frozenset({
     "addtoany_share_save_container", "breadcrumb", "breadcrumbs", "byline", "comments", "comments-area",
@@ -44,7 +45,8 @@ def read_html(text: str, source: str) -> Read:
     fields, warnings = _said(root)
     main = _main(root)
     if main is None:
-        main = _guessed(text, source)
+        without_hidden(root)  # what is guessed has no attributes any more
+        main = _guessed(outer(root), source)
         warnings.append(
             "the page has neither <article> nor <main>: its text was guessed; look at the draft before you publish it"
         )
@@ -52,6 +54,7 @@ def read_html(text: str, source: str) -> Read:
         main = next(iter(_all(root, "//body")), root)
     if main.get("lang"):
         fields["language"] = main.get("lang", "")
+    warnings += without_hidden(main)
     _unlazy(main)
     left_out = _without_furniture(main)
     if left_out:
@@ -71,7 +74,7 @@ def read_html(text: str, source: str) -> Read:
     elif fields.pop("language", None):
         warnings.append(f"the page's language {language!r} is no language tag; it was left out")
     said, more = front(fields, source)
-    blocks = from_html(inner(main), source)
+    blocks = from_tree(main)
     if notice := _notice_elsewhere(root, main):
         blocks.append(notice)
     return Read(said, tuple(blocks), (*warnings, *more))
@@ -211,7 +214,7 @@ def _without_furniture(main: lxml_html.HtmlElement) -> list[str]:
     widgets = [one for one in _all(main, ".//*[@class]") if _WIDGETS & set((one.get("class") or "").lower().split())]
     for stray in (*_all(main, _FURNITURE), *widgets):
         words = " ".join(stray.text_content().split())
-        if stray.getparent() is None or stray is main or named_in(words, whole=False):
+        if stray.getparent() is None or stray is main or comes_close(words):
             continue  # a notice is never thrown away unseen: it may be somebody else's
         if words:
             told.append(f"“{words[:60]}{'…' if len(words) > 60 else ''}”")
@@ -221,7 +224,7 @@ def _without_furniture(main: lxml_html.HtmlElement) -> list[str]:
 
 def _notice_elsewhere(root: lxml_html.HtmlElement, main: lxml_html.HtmlElement) -> Block | None:
     """A notice that the page has outside of its text, below it: as the last block it is recognised as any other."""
-    if named_in(visible_text(inner(root)), whole=False) is None or named_in(visible_text(inner(main)), whole=False):
+    if named_in(possible_text(inner(root)), whole=False) is None or named_in(possible_text(inner(main)), whole=False):
         return None
     for element in reversed(_all(root, "//body//*[not(ancestor-or-self::script)][not(ancestor-or-self::style)]")):
         words = " ".join(element.text_content().split())

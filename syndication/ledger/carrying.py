@@ -33,10 +33,10 @@ class Listed(NamedTuple):
     series_id: int
 
 
-def carry(session: Session, issue_id: int) -> None:
-    """Lists what the issue's cancelled deliveries held; those that were listed before are left alone."""
+def carry(session: Session, issue_id: int, *, people: tuple[int, int] | None = None, again: bool = False) -> None:
+    """Lists what the issue's cancelled deliveries held, of all its people or of those in (after, until]; what is listed is
+    left alone. `again`: most of it is, and the rest is looked for."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    known = exists().where(Carried.delivery_id == Delivery.id, Carried.entry_id == EditionEntry.entry_id)
     owed = (
         select(
             Delivery.id,
@@ -52,9 +52,13 @@ def carry(session: Session, issue_id: int) -> None:
             Delivery.state == "cancelled",
             Delivery.reply == WITH_ISSUE,
             Delivery.subscriber_id.is_not(None),
-            ~known,
         )
     )
+    if people is not None:
+        owed = owed.where(Delivery.subscriber_id > people[0], Delivery.subscriber_id <= people[1])
+    if again:  # not at first: PostgreSQL would look through what this very statement writes, for each row anew
+        known = exists().where(Carried.delivery_id == Delivery.id, Carried.entry_id == EditionEntry.entry_id)
+        owed = owed.where(~known)
     columns = ["delivery_id", "entry_id", "subscriber_id", "series_id", "at"]
     session.execute(dialect.insert(Carried).from_select(columns, owed).on_conflict_do_nothing())
 

@@ -23,10 +23,11 @@ from syndication.ledger.mailings import Carried, Delivery, Edition, EditionEntry
 from syndication.ledger.operations import Attempt, Chair, Fact, Reader, Seen
 from syndication.ledger.partners import Partner, Pull
 from syndication.ledger.past import Bundle, IssueEntry
+from syndication.ledger.relay_use import RelayUse
 
 __all__ = [
     "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Destination", "Draft",
     "Edition", "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic",
     "Issue", "IssueEntry", "Lease", "Letter", "Mark", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
-    "Push", "Reader", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
+    "Push", "Reader", "RelayUse", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from syndication.mail.consequences import REFUSED
 from syndication.mail.journal import Journal
 from syndication.mail.meaning import meaning_of
 from syndication.mail.slices import LOOK_AGAIN_SECONDS, TEMPLATE_WAIT, Slice, Slices
-from syndication.mail.transport import Answer, Parcel, Receipt, TransportTrouble
+from syndication.mail.transport import Answer, LimitReached, Parcel, Receipt, TransportTrouble
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -141,6 +141,8 @@ class Dispatch:
         """
         reason = self.blocked.what if self.blocked else trouble.what if trouble else ""
         wait = clock.now() + TROUBLE_WAIT if reason else None
+        if isinstance(trouble, LimitReached):
+            wait = trouble.again_at
         for slice_ in list(self._slices.open):
             self._slices.fold(slice_, reason, wait)
         self._slices.leave()

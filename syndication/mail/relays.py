@@ -100,8 +100,23 @@ def mark(profile: Profile, delivery_id: int) -> bytes:
 
 
 def relay_of(settings: Settings) -> Profile:
-    """The profile of the relay that `mail_url` names; a maildir is a plain one."""
-    parts = urlsplit(settings.resolved_mail_url)
+    """The profile of the relay that `mail_url` names; a maildir is a plain one. Of several relays what any of them needs:
+    a message is made before it is known which one takes it."""
+    urls = [relay.url for relay in settings.relays] or [settings.resolved_mail_url]
+    profiles = list(dict.fromkeys(map(_profile_of, urls)))
+    if len(profiles) == 1:
+        return profiles[0]
+    return Profile(
+        "several", profiles[0].port,
+        rewrites=frozenset().union(*(profile.rewrites for profile in profiles)),
+        signs_alone=all(profile.signs_alone for profile in profiles),
+        mark="\r\n".join(profile.mark for profile in profiles if profile.mark),
+        spf=" ".join(profile.spf for profile in profiles if profile.spf),
+    )  # fmt: skip
+
+
+def _profile_of(url: str) -> Profile:
+    parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"}:
         return PLAIN
     return profile_for(parts.hostname or "", parse_qs(parts.query).get("profile", [""])[-1])

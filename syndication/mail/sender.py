@@ -16,7 +16,7 @@ from syndication.digests.control import settle
 from syndication.ledger import claims
 from syndication.mail import journal, resolving
 from syndication.mail.dispatch import Dispatch
-from syndication.mail.transport import Transport, TransportTrouble
+from syndication.mail.transport import LimitReached, Transport, TransportTrouble
 from syndication.mail.trouble import note, over
 from syndication.wiring import Wiring
 
@@ -83,6 +83,9 @@ def send_due(
     dispatch = Dispatch(wiring, mine, wanted, limit=limit, claim_until=clock.monotonic() + CLAIM_UNTIL * seconds)
     try:
         transport.carry(dispatch, patience=ANSWERED_UNTIL * seconds)
+    except LimitReached as reached:
+        log.info("mail.limit_reached", again_at=f"{reached.again_at:%Y-%m-%d %H:%M:%S} UTC")
+        dispatch.close(reached)
     except TransportTrouble as trouble:
         log.warning("mail.blocked", reason=str(trouble))
         dispatch.close(trouble)

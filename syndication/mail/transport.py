@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -19,6 +20,18 @@ PATIENCE = 3_600.0  # seconds, where nobody sets a limit
 
 class TransportTrouble(TryLater):
     """The way out is blocked and nothing was handed over; it is nobody's delivery that failed."""
+
+
+class LimitReached(TransportTrouble):
+    """Every relay has had what it takes for now; mail is due again at `again_at`."""
+
+    def __init__(self, again_at: datetime) -> None:
+        super().__init__(
+            "every relay has had its share for now;",
+            where="relays",
+            remedy="it goes on by itself, or raise the limits.",
+        )
+        self.again_at = again_at
 
 
 @dataclass(slots=True, eq=False)

@@ -76,6 +76,9 @@ def test_it_comes_though_nothing_new_was_published(world: World, cancelled: tupl
     assert world.got(has) == [entry]
     with world.db.reading() as session:
         assert session.get_one(Issue, issue).eligible == 1
+    empty = cut(world, 3)
+    with world.db.reading() as session:
+        assert session.get_one(Issue, empty).state == "empty", "nothing is on anybody's list any more"
 
 
 def test_cancelled_twice_it_is_carried_twice(world: World, cancelled: tuple[int, int, int, int]) -> None:

@@ -123,6 +123,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_publication_slug")),
     )
     op.create_table(
+        "relay_use",
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("first_used", UtcDateTime(), nullable=False),
+        sa.Column("day", UtcDateTime(), nullable=False),
+        sa.Column("in_day", sa.Integer(), nullable=False),
+        sa.Column("hour", UtcDateTime(), nullable=False),
+        sa.Column("in_hour", sa.Integer(), nullable=False),
+        sa.Column("next_free", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_relay_use")),
+    )
+    op.create_table(
         "seen",
         sa.Column("process", sa.String(length=120), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),

@@ -1,0 +1,196 @@
+"""Several relays as one way out: in their order, each within its limits, the next where one cannot be reached.
+
+Guarantees: the limits hold for all workers together (`ledger.relay_use`); what one relay was given and did not begin goes
+by the next; where every relay has had its share nothing fails and nothing spins: mail is due again when the first
+of them may go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+
+from syndication import clock
+from syndication.ledger import relay_use
+from syndication.ledger.content import Publication
+from syndication.ledger.db import Database
+from syndication.ledger.relay_use import Limits
+from syndication.mail import headers
+from syndication.mail.smtp import Relay
+from syndication.mail.transport import (
+    PATIENCE,
+    Answer,
+    LimitReached,
+    Outgoing,
+    Parcel,
+    Transport,
+    TransportTrouble,
+    open_transport,
+)
+from syndication.settings import RelaySettings
+from syndication.wiring import Wiring
+
+log = structlog.get_logger(__name__)
+
+TRY_AGAIN = timedelta(seconds=30)  # a relay that could not be reached
+AT_ONCE = 500  # messages taken from a limit that does not count seconds
+
+
+@dataclass(slots=True)
+class Member:
+    """One relay of the fleet."""
+
+    name: str
+    limits: Limits
+    relay: Relay
+
+
+class Metered:
+    """An `Outgoing` in front of another, for one relay: gives no more than the relay's limits, which are reached until
+    `again_at`. `rest`: what was given and neither went nor was answered, for the next relay. `exempt`: counted, not held back.
+    """
+
+    def __init__(
+        self, outgoing: Outgoing, db: Database, member: Member, rest: deque[Parcel], *, exempt: bool = False
+    ) -> None:
+        self.rest = rest
+        self.again_at: datetime | None = None
+        self._outgoing, self._db, self._member, self._exempt = outgoing, db, member, exempt
+        self._given: dict[str, Parcel] = {}
+        self._share = self._went = 0
+
+    @property
+    def has_share(self) -> bool:
+        """Whether the relay may have a message now; waits for its second."""
+        return self._share > 0 or self._take()
+
+    def next(self, most: int) -> Sequence[Parcel]:
+        if not self.has_share:
+            return ()
+        most = min(most, self._share)
+        parcels = [self.rest.popleft() for _ in range(min(most, len(self.rest)))]
+        if len(parcels) < most:
+            parcels += self._outgoing.next(most - len(parcels))
+        self._share -= len(parcels)
+        self._given |= {parcel.name: parcel for parcel in parcels}
+        return parcels
+
+    def takes_time(self, most: int) -> bool:
+        return self._share == 0 or (len(self.rest) < most and self._outgoing.takes_time(most))
+
+    def going(self, parcels: Sequence[Parcel]) -> Sequence[bool]:
+        may = self._outgoing.going(parcels)
+        for parcel, allowed in zip(parcels, may, strict=True):
+            if not allowed:
+                self._given.pop(parcel.name, None)
+                self._share += 1
+        return may
+
+    def done(self, answers: Sequence[Answer]) -> None:
+        for parcel, _ in answers:
+            self._given.pop(parcel.name, None)
+        self._went += len(answers)
+        self._outgoing.done(answers)
+
+    def end(self) -> None:
+        """What the relay was given and did not take is for the next one, and counts for nobody."""
+        unused = -self._went if self._exempt else self._share + len(self._given)
+        self.rest.extend(self._given.values())
+        self._given.clear()
+        self._share = 0
+        if unused and self._member.limits != Limits():
+            with self._db.transaction() as session:
+                relay_use.give_back(session, self._member.name, unused)
+
+    def _take(self) -> bool:
+        if self._exempt or self._member.limits == Limits():
+            self._share = AT_ONCE
+            return True
+        with self._db.transaction() as session:
+            share = relay_use.take(session, self._member.name, self._member.limits, AT_ONCE)
+        self._share, self.again_at = share.messages, share.again_at
+        time.sleep(share.in_seconds)
+        return share.messages > 0
+
+
+class Fleet:
+    """A `Transport` of several relays. `exempt`: mail that no limit holds back, letters."""
+
+    def __init__(self, db: Database, members: Sequence[Member], *, exempt: bool = False) -> None:
+        self._db, self._members, self._exempt = db, members, exempt
+
+    def carry(self, outgoing: Outgoing, patience: float = PATIENCE) -> None:
+        """See `Transport`. Raises `LimitReached` where all that can be used are full, else the last one's trouble."""
+        ends = time.monotonic() + patience
+        rest: deque[Parcel] = deque()
+        full: list[datetime] = []
+        trouble: TransportTrouble | None = None
+        for member in self._members:
+            metered = Metered(outgoing, self._db, member, rest, exempt=self._exempt)
+            try:
+                if metered.has_share:  # before anything is claimed for it
+                    rest.extend(() if rest else outgoing.next(1))
+                    if not rest:
+                        return
+                    member.relay.carry(metered, max(1.0, ends - time.monotonic()))
+            except TransportTrouble as error:
+                trouble = error
+                log.warning("mail.relay_unusable", relay=member.name, reason=str(error))
+                continue
+            finally:
+                metered.end()
+            if metered.again_at is None:
+                return
+            full.append(metered.again_at)
+        if full:
+            soon = [clock.now() + TRY_AGAIN] if trouble else []
+            raise LimitReached(min(full + soon))
+        raise trouble or TransportTrouble(
+            "no relay is for this publication;", where="relays", remedy="name it in publications, or leave that out."
+        )
+
+    def kept(self, name: str) -> bool | None:
+        return None
+
+    def close(self) -> None:
+        for member in self._members:
+            member.relay.close()
+
+
+def way_out(wiring: Wiring, *, exempt: bool = False) -> Transport:
+    """The fleet of `relays`, else what `mail_url` names. `exempt`: for letters, which no limit holds back."""
+    settings = wiring.settings
+    if not settings.relays:
+        return open_transport(settings)
+    with wiring.db.reading() as session:
+        publication = session.scalars(select(Publication).limit(1)).first()
+    slug, domain = "", ""
+    if publication is not None:
+        slug = publication.slug
+        domain = headers.ascii_domain(headers.parsed_mailbox(publication.mail_from)[1]).rpartition("@")[2].lower()
+    members = [
+        Member(
+            one.label,
+            Limits(one.per_second, one.per_hour, one.per_day, tuple(one.warmup)),
+            Relay(
+                one.url, timeout=settings.smtp_timeout_seconds, connections=settings.smtp_connections,
+                window=settings.smtp_window,
+            ),
+        )
+        for one in settings.relays
+        if _carries(one, slug, domain)
+    ]  # fmt: skip
+    return Fleet(wiring.db, members, exempt=exempt)
+
+
+def _carries(relay: RelaySettings, slug: str, domain: str) -> bool:
+    """Whether it is for this publication and From domain; one that names none is for all."""
+    return (not relay.publications or slug in relay.publications) and (
+        not relay.from_domains or domain in {name.lower() for name in relay.from_domains}
+    )
