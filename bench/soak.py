@@ -6,8 +6,9 @@
 Three Celery mail workers of two processes each, and beat, exactly as docker-compose.yml starts them, on PostgreSQL that syncs
 its log. The relay answers slowly, refuses every tenth person for now at first, and counts what it accepts by `Message-ID`. At
 instants drawn from `--seed` (numbers of messages accepted) one process of a worker's pool, or a whole worker with its
-children, is killed with SIGKILL and started again (as is one that ends by itself); on the way the broker is wiped and stopped, PostgreSQL's connections are cut
-and the server is restarted as after a crash. The shipped lease and grace hold (minutes): recovery is the journals' work.
+children, is killed with SIGKILL and started again (as is one that ends by itself); on the way the broker is wiped and
+stopped, PostgreSQL's connections are cut and the server is restarted as after a crash. The shipped lease and grace hold
+(minutes): recovery is the journals' work.
 
 When nothing waits any more the account is taken: the equation, lost (told as sent, not at the relay), doubled (one Message-ID
 or one person twice), unknown against its bound, and how long after each kill the last of the dead process's slices was
