@@ -159,14 +159,25 @@ def by_token(session: Session, tokens: Sequence[str]) -> Feed | None:
     return session.scalars(select(Feed).where(Feed.token_hash.in_(digests), Feed.private)).first() if digests else None
 
 
-def end(session: Session, feed: Feed) -> None:
-    """Its addresses answer 410 from now on, and machines that follow it are told. A named one may be defined again."""
+def end(session: Session, feed: Feed, moved_to: Feed | None = None) -> None:
+    """Its addresses answer 410 from now on, or lead to another feed (301), and machines that follow it are told. A named one
+    may be defined again."""
     if feed.kind == "all":
         raise Conflict("the feed of everything cannot end;", remedy="end the service, or a single feed.")
-    feed.gone, feed.due_at = True, None
+    if moved_to is not None and (moved_to.gone or moved_to.private or moved_to.id == feed.id):
+        raise Conflict(
+            f"{moved_to.name} has ended, or is private, or the same;", remedy="name a public feed to follow instead."
+        )
+    feed.gone, feed.due_at, feed.moved_to = True, None, moved_to.name if moved_to is not None else ""
     feed.rendered_seq += 1  # so that every web process looks
     feed.wanted_seq = max(feed.wanted_seq, feed.rendered_seq)
     ring_after_commit(session, "push.send")
+
+
+def moved_to(db: Database, name: str) -> str:
+    """The name of the feed to follow in place of one that ended; empty where there is none."""
+    with db.reading() as session:
+        return session.scalar(select(Feed.moved_to).where(Feed.name == name, Feed.gone, Feed.private.is_(False))) or ""
 
 
 def _anew(session: Session, publication: Publication, feed: Feed) -> None:

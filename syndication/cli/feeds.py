@@ -76,13 +76,40 @@ def token(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def end(name: Name) -> None:
-    """End a feed for good: its addresses answer 410, readers take it out."""
+def end(
+    name: Name,
+    moved_to: Annotated[
+        str, typer.Option(metavar="NAME", help="The feed to follow instead: addresses lead there.")
+    ] = "",
+) -> None:
+    """End a feed for good: its addresses answer 410, readers take it out; or 301 to another."""
     from syndication import defining
 
     with state().db.transaction() as session:
-        defining.end(session, defining.feed_named(session, name))
-    say(f"{name} has ended: its addresses answer 410.")
+        instead = defining.feed_named(session, moved_to) if moved_to else None
+        defining.end(session, defining.feed_named(session, name), instead)
+    say(f"{name} has ended: its addresses " + (f"lead to {moved_to} (301)." if moved_to else "answer 410."))
+
+
+@app.command()
+def check(
+    base_url: Annotated[str, typer.Option(help="As if the service were at this address.")] = "", as_json: AsJson = False
+) -> None:
+    """What readers would see anew if every feed were made now, with these settings: compared with what was last served.
+
+    The exit status is 1 where an item would come back as new.
+    """
+    from syndication.feeds import checking
+
+    wiring = state()
+    with wiring.db.reading() as session:
+        found = checking.compare(session, base_url.rstrip("/") or wiring.base_url)
+    if as_json:
+        emit(found, True)
+    else:
+        say(checking.in_words(found))
+    if found.reappear:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "destinations": ("destinations", "app", "Providers that asked for less mail or refuse it: list, release."),
     "why": ("why", "why", "Why this person got this entry, or when they will, or why not."),
     "partners": ("partners", "app", "Partner sites: add, list, show, pulls, rotate, revoke, capability."),
-    "feeds": ("feeds", "app", "Feeds: list, add, token, end, lint, diff."),
+    "feeds": ("feeds", "app", "Feeds: list, add, token, end, lint, diff, check."),
     "hub": ("hub", "app", "WebSub: topics, list, end."),
     "readers": ("readers", "readers", "How many read the feeds through aggregators, as those say."),
     "export": ("export", "export", "Write everything public as a tree of files that nginx or an object store serves."),

@@ -162,7 +162,12 @@ def render_page(
     }
     stamps = [moment(entry.updated_at) for entry in entries]
     view = replace(
-        whole, self_urls=at, current_urls=whole.self_urls, hubs=(), updated=max(stamps, default=page.upto_at)
+        whole,
+        self_urls=at,
+        current_urls=whole.self_urls,
+        complete=False,
+        hubs=(),
+        updated=max(stamps, default=page.upto_at),
     )
     view, bodies = _fitting(view, {fmt: FORMATS[fmt].render(view)})
     return form_of(fmt, bodies[fmt], view)

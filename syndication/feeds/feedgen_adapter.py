@@ -17,6 +17,7 @@ from syndication.feeds.view import DeletedView, FeedView, ItemView
 
 ATOM = "http://www.w3.org/2005/Atom"
 HISTORY = "http://purl.org/syndication/history/1.0"
+MEDIA = "http://search.yahoo.com/mrss/"
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 DC = "http://purl.org/dc/elements/1.1/"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -28,23 +29,32 @@ class FeedExtras(BaseExtension):  # type: ignore[misc]  # feedgen has no types
 
     links: tuple[tuple[str, str], ...] = ()  # (relation, address)
     archive = False
+    complete = False
+    media = False
     deleted: tuple[DeletedView, ...] = ()
 
     def extend_ns(self) -> dict[str, str]:
-        named = {"dc": DC, "fh": HISTORY if self.archive else "", "at": TOMBSTONES if self.deleted else ""}
+        named = {
+            "dc": DC,
+            "media": MEDIA if self.media else "",
+            "fh": HISTORY if self.archive or self.complete else "",
+            "at": TOMBSTONES if self.deleted else "",
+        }
         return {prefix: space for prefix, space in named.items() if space}
 
     def extend_rss(self, rss: Any) -> Any:
         channel = rss.find("channel")
         for rel, href in self.links:
             etree.SubElement(channel, f"{{{ATOM}}}link", rel=rel, href=href)
-        if self.archive:
-            etree.SubElement(channel, f"{{{HISTORY}}}archive")
+        self._say_history(channel)
         return rss
 
+    def _say_history(self, feed: Any) -> None:
+        for name in ("archive",) * self.archive + ("complete",) * self.complete:
+            etree.SubElement(feed, f"{{{HISTORY}}}{name}")
+
     def extend_atom(self, feed: Any) -> Any:
-        if self.archive:
-            etree.SubElement(feed, f"{{{HISTORY}}}archive")
+        self._say_history(feed)
         for gone in self.deleted:
             element = etree.SubElement(feed, f"{{{TOMBSTONES}}}deleted-entry", ref=gone.id, when=gone.at.isoformat())
             if gone.reason:
@@ -65,7 +75,7 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
             etree.SubElement(entry, f"{{{DC}}}language").text = self.item.language
         if self.item.licence_url:
             etree.SubElement(entry, f"{{{DC}}}rights").text = self.item.licence_url
-        return entry
+        return self._with_images(entry)
 
     def extend_atom(self, entry: Any) -> Any:
         entry.set(XML_LANG, self.item.language)
@@ -74,6 +84,21 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
                 etree.SubElement(entry, "link", rel="related", href=related.url, title=related.title)
         if self.item.licence_url:
             etree.SubElement(entry, "link", rel="license", href=self.item.licence_url)
+        return self._with_images(entry)
+
+    def _with_images(self, entry: Any) -> Any:
+        """Each image with what it shows, whose it is and under which licence (Media RSS 1.5.1)."""
+        for image in self.item.images:
+            content = etree.SubElement(
+                entry, f"{{{MEDIA}}}content", url=image.url, type=image.media_type, medium="image",
+                width=str(image.width), height=str(image.height),
+            )  # fmt: skip
+            if image.alt or image.caption:
+                etree.SubElement(content, f"{{{MEDIA}}}description", type="plain").text = image.caption or image.alt
+            if image.credit:
+                etree.SubElement(content, f"{{{MEDIA}}}credit", role="copyright holder").text = image.credit
+            if self.item.licence_url:
+                etree.SubElement(content, f"{{{MEDIA}}}license", type="text/html", href=self.item.licence_url)
         return entry
 
 
@@ -90,6 +115,8 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed.link(href=view.self_urls[fmt], rel="self", type=media_type)
     feed.extras.links = _links(view, fmt)
     feed.extras.archive = bool(view.current_urls)
+    feed.extras.complete = view.complete
+    feed.extras.media = any(item.images for item in view.items)
     if fmt == "atom":
         feed.extras.deleted = view.deleted
         for rel, href in feed.extras.links:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -44,6 +45,8 @@ def _item(item: ItemView) -> dict[str, Any]:
         record["tags"] = list(item.topics)
     if item.image_url:
         record["image"] = item.image_url
+    if item.images:
+        record["_media"] = {"images": [asdict(image) for image in item.images]}
     if item.licence_url:
         record["_licence"] = {"url": item.licence_url}
     return record

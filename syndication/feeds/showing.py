@@ -17,7 +17,7 @@ from syndication.feeds.formats import FORMATS
 from syndication.feeds.scope import in_scope
 from syndication.feeds.view import DeletedView, FeedView, ItemView, clean, hub_url, item_view, teaser
 from syndication.ledger import notices
-from syndication.ledger.content import Entry, Feed, Publication
+from syndication.ledger.content import Entry, Feed, Publication, Series
 from syndication.ledger.lookup import content_of
 
 DELETED = 50  # withdrawn entries that a partner's feed names
@@ -50,8 +50,14 @@ def feed_view(
         items=tuple(_shown(feed, item_of(session, publication, entry, base_url)) for entry in entries),
         hubs=() if feed.private else hubs_of(publication, base_url),
         older_urls=older_urls,
+        complete=_is_complete(session, feed) and not older_urls,
         deleted=_deleted(session, feed) if feed.kind == "scope" else (),
     )
+
+
+def _is_complete(session: Session, feed: Feed) -> bool:
+    """Whether it is the feed of a series that has ended."""
+    return feed.kind == "series" and session.get_one(Series, feed.series_ids[0]).ended
 
 
 def facts_of(session: Session, publication: Publication, entries: Sequence[Entry], view: FeedView) -> Facts:

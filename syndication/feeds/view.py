@@ -23,6 +23,22 @@ RTL = frozenset({"ar", "arc", "dv", "fa", "he", "ks", "ku", "ps", "sd", "ug", "u
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """An image of an entry, where it is fetched, and whose it is."""
+
+    url: str
+    media_type: str
+    width: int
+    height: int
+    alt: str
+    credit: str
+    caption: str
+
+
 @dataclass(frozen=True, slots=True)
 class ItemView:
     """One entry as a feed item. `content_html` carries the notice; `notice_text` is what the gate counts in it.
@@ -44,6 +60,7 @@ class ItemView:
     related: tuple[Related, ...]
     image_url: str | None
     licence_url: str | None
+    images: tuple[ImageView, ...] = ()
     full: bool = True  # else `content_html` is a beginning only, and stands where a format has its summaries
 
 
@@ -74,6 +91,7 @@ class FeedView:
     current_urls: Mapping[str, str] = field(
         default_factory=dict
     )  # by format, of a page of the archive: the feed itself
+    complete: bool = False  # it shows everything there will ever be (RFC 5005 §2)
     deleted: tuple[DeletedView, ...] = ()  # said in Atom, to partners alone: a validator does not know it
     hubs: tuple[str, ...] = ()  # WebSub hubs that push this feed; none for a private one
 
@@ -174,7 +192,14 @@ def item_view(
         related=tuple(Related(title=clean(r.title), url=_uri(r.url)) for r in content.related),
         image_url=f"{base_url}/media/{content.images[0].name}" if content.images else None,
         licence_url=_uri(content.licence_url),
-    )
+        images=tuple(
+            ImageView(
+                url=f"{base_url}/media/{one.name}", media_type=MEDIA_TYPES[one.ext], width=one.width, height=one.height,
+                alt=clean(one.alt), credit=clean(one.credit), caption=clean(one.caption),
+            )
+            for one in content.images
+        ),
+    )  # fmt: skip
 
 
 def briefer(item: ItemView) -> ItemView:

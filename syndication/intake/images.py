@@ -31,6 +31,7 @@ from syndication.intake.markup import fragment, inner
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}  # MPO: what many cameras write
 TAKEN = "use PNG, JPEG, GIF or WebP."
 _INLINE = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_LAZY = ("data-src", "data-original", "data-lazy-src")
 _ELSEWHERE = re.compile(r"//|[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)  # what Pillow raises for broken bytes
 
@@ -53,7 +54,7 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
         return result
     tree = fragment(body_html, source)
     for element in tree.xpath(".//img"):
-        address = (element.get("src") or "").strip()
+        address = _real_address(element)
         alt = " ".join((element.get("alt") or "").split())
         where = f"{source}, image {address[:80]}"
         if _INLINE.match(address):
@@ -89,6 +90,13 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
         _show_caption(element)
     result.body_html = inner(tree)
     return result
+
+
+def _real_address(element: lxml_html.HtmlElement) -> str:
+    """Where the image is: pages that load lazily have a stub in `src`, or nothing, and the address beside it."""
+    address = (element.get("src") or "").strip()
+    waiting = next((element.get(name, "").strip() for name in _LAZY if element.get(name, "").strip()), "")
+    return waiting if waiting and (not address or _INLINE.match(address)) else address
 
 
 def read_file(path: Path, where: str, max_bytes: int) -> bytes:

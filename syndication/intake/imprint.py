@@ -81,13 +81,18 @@ def keep_series(session: Session, folder: Path) -> Series:
             )
         series = Series(publication_id=publication.id, slug=folder.name, created_at=clock.now())
         session.add(series)
-    before = None if fresh else (series.title, series.description, series.order, series.note)
+    before = None if fresh else _facts(series)
     series.title, series.description, series.order, series.note = said.title, said.description, said.order, said.note
+    series.ended = said.ended
     session.flush()
     ensure_feed(session, publication, series.slug, "series", [series.id])
-    if not fresh and before != (series.title, series.description, series.order, series.note):
+    if not fresh and before != _facts(series):
         touch(session, publication.id)
     return series
+
+
+def _facts(series: Series) -> tuple[object, ...]:
+    return series.title, series.description, series.order, series.note, series.ended
 
 
 def _set(publication: Publication, said: PublicationFile) -> bool:

@@ -124,6 +124,7 @@ class SeriesFile(_File):
     description: str = ""
     order: Literal["newest", "part"] = "newest"
     note: str = ""
+    ended: bool = False
 
 
 def read_publication(file: Path, source: str) -> PublicationFile:

@@ -71,6 +71,7 @@ class Series(Base):
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, default="")
     order: Mapped[str] = mapped_column("sort_order", String(10), default="newest")  # newest | part
+    ended: Mapped[bool] = mapped_column(default=False)  # nothing will be added
     note: Mapped[str] = mapped_column(Text, default="")  # beside the standard notice of each entry
     created_at: Mapped[datetime]
 
@@ -207,6 +208,7 @@ class Feed(Base):
     private: Mapped[bool] = mapped_column(default=False)
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)  # of a private named feed
     gone: Mapped[bool] = mapped_column(default=False)
+    moved_to: Mapped[str] = mapped_column(String(320), default="")  # of one that is gone: the feed to follow instead
     asked_at: Mapped[datetime | None]  # of a composed feed: about when somebody last asked for it
     due_at: Mapped[datetime | None]  # of a digest: when a day or a week with something in it is over
     wanted_seq: Mapped[int] = mapped_column(BigId, default=0)

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import clock
-from syndication.defining import compose, note_asked
+from syndication.defining import compose, moved_to, note_asked
 from syndication.errors import SyndicationError, TryLater
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.naming import parsed
@@ -64,6 +64,15 @@ class OnDemand:
                 log.error("a feed cannot be put together", feed=name, reason=str(error))
                 return Outcome("later", seconds=60)
         return Outcome("made" if made else "absent")
+
+    def moved(self, path: str) -> Outcome:
+        """Where a feed that ended leads."""
+        name, _, fmt = path.removeprefix("/feeds/").rpartition(".")
+        try:
+            instead = moved_to(self._wiring.db, name)
+        except SQLAlchemyError:
+            return Outcome("absent")
+        return Outcome("moved", feed_url(self._wiring.base_url, instead, fmt)) if instead else Outcome("absent")
 
     def note(self, path: str) -> None:
         """Somebody asked for a feed; costs nothing for those that are not made on demand."""

@@ -97,6 +97,7 @@ def test_a_private_feed_from_its_making_to_its_end(db: Database, tmp_path: Path,
         (("end", "al"), "there are: all"),
         (("end", "all"), "cannot end"),
         (("token", "all"), "is public"),
+        (("end", "slow-crossings", "--moved-to", "nowhere"), "there are: "),
         (("list", "--kind", "x"), "is no kind of feed"),
     ],
 )
@@ -132,3 +133,14 @@ def test_a_series_cannot_take_the_name_of_a_feed(run: Run, tree: Path) -> None:
     (tree / "tides").mkdir()
     (tree / "tides" / "series.toml").write_text('title = "Tides"')
     assert "there is a feed 'tides' already" in run("import", str(tree))
+
+
+def test_feeds_are_looked_at(run: Run, tree: Path) -> None:
+    run("import", str(tree))
+    run("publish", "--all", "--no-mail")
+    assert json.loads(run("feeds", "lint", "--json")) == []
+    assert run("feeds", "check").startswith("0 items will reappear")
+    assert json.loads(run("feeds", "check", "--base-url", "https://new.example", "--json"))["reappear"] == []
+    [change] = json.loads(run("feeds", "diff", "slow-crossings", "--json"))
+    assert change["why"] == ["it is new"]
+    assert "lead to all (301)" in run("feeds", "end", "slow-crossings", "--moved-to", "all")

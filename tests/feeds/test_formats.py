@@ -7,13 +7,15 @@ from email.utils import parsedate_to_datetime
 
 import atoma
 import feedparser
+import orjson
 import pytest
 from lxml import etree
 
+from syndication.content import Image
 from syndication.errors import DisclaimerBreach
 from syndication.feeds.formats import FORMATS, gate
 from syndication.feeds.opml import Outline, opml_bytes
-from tests.feeds.feed_world import DAY, NOTICE, VIEW, breaks, hard_view
+from tests.feeds.feed_world import BASE, DAY, NOTICE, VIEW, breaks, feed, hard_view, item
 
 HTML = NOTICE.html
 
@@ -69,3 +71,31 @@ def test_opml_lists_feeds_with_both_addresses() -> None:
         "rss", "https://n.example/feeds/all.atom", "https://n.example/", "All & more",
     )  # fmt: skip
     assert parsedate_to_datetime(root.findtext("head/dateCreated") or "") == DAY.replace(microsecond=0)
+
+
+IMAGE = Image(
+    sha256="ab" * 32, ext="jpg", width=900, height=600, alt="A boat & a quay", credit="Ana Ré", caption="At <low> tide"
+)
+
+
+def test_an_image_carries_its_description_credit_and_licence() -> None:
+    view = feed(item(1, images=(IMAGE,), licence_url="https://cc.example/by"), item(2))
+    address = f"{BASE}/media/{'ab' * 32}.jpg"
+    for fmt in ("rss", "atom"):
+        body = FORMATS[fmt].render(view)
+        assert breaks(fmt, body) == []
+        media = "{http://search.yahoo.com/mrss/}"
+        [found] = etree.fromstring(body).iter(f"{media}content")
+        assert dict(found.attrib) == {
+            "url": address, "type": "image/jpeg", "medium": "image", "width": "900", "height": "600"
+        }  # fmt: skip
+        assert found.findtext(f"{media}description") == "At <low> tide"
+        assert found.findtext(f"{media}credit") == "Ana Ré"
+        licence = found.find(f"{media}license")
+        assert licence is not None
+        assert licence.get("href") == "https://cc.example/by"
+    body = FORMATS["json"].render(view)
+    assert breaks("json", body) == []
+    [one] = orjson.loads(body)["items"][0]["_media"]["images"]
+    assert (one["url"], one["credit"], one["alt"]) == (address, "Ana Ré", "A boat & a quay")
+    assert b"mrss" not in FORMATS["rss"].render(feed(item(2)))

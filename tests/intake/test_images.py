@@ -125,6 +125,15 @@ def test_an_image_inside_of_the_page_comes_along(tmp_path: Path) -> None:
             take(f"<img src='{bad}' alt=x>", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["data-src", "data-original", "data-lazy-src"])
+def test_a_page_that_loads_lazily_gives_its_real_images(tmp_path: Path, name: str) -> None:
+    (tmp_path / "boat.png").write_bytes(saved("PNG"))
+    stub = f"data:image/gif;base64,{base64.b64encode(saved('GIF', size=(1, 1))).decode()}"
+    for src in (f"src='{stub}'", ""):
+        [image] = take(f"<img {src} {name}='boat.png' alt=x>", tmp_path).images
+        assert (image.width, image.height, image.ext) == (40, 30, "png")
+
+
 def bomb(side: int) -> bytes:
     """A PNG of one bit a pixel that says it is `side` pixels wide and high."""
 

@@ -14,12 +14,14 @@ from syndication import defining, publishing
 from syndication.content import Author
 from syndication.defining import Definition
 from syndication.errors import BadInput, Conflict
+from syndication.feeds import checking
 from syndication.feeds.disclaimers import count_html
 from syndication.feeds.formats import FORMATS
 from syndication.ledger import notices
-from syndication.ledger.content import Feed, Publication
+from syndication.ledger.content import Entry, Feed, Publication, Series
 from syndication.ledger.db import Database
 from syndication.logs import without_secrets
+from syndication.press import touch
 from syndication.sweeping import do
 from syndication.web import ondemand
 from syndication.wiring import Wiring
@@ -255,6 +257,51 @@ def test_a_feed_that_ended_is_gone(wiring: Wiring, client: TestClient, coast: No
         with pytest.raises(Conflict):
             defining.end(session, defining.feed_named(session, "all"))
     assert client.get("/feeds/short-lived.atom").status_code == 410
+
+
+def test_a_feed_that_moved_leads_to_another(wiring: Wiring, client: TestClient, coast: None) -> None:
+    define(wiring.db, "old")
+    define(wiring.db, "board", private=True)
+    do(wiring, "publish.render_owed")
+    with wiring.db.transaction() as session:
+        old = defining.feed_named(session, "old")
+        with pytest.raises(Conflict):
+            defining.end(session, old, defining.feed_named(session, "board"))
+        defining.end(session, old, defining.feed_named(session, "floods"))
+    for fmt in FORMATS:
+        answer = client.get(f"/feeds/old.{fmt}")
+        assert (answer.status_code, answer.headers["location"]) == (301, f"{BASE}/feeds/floods.{fmt}")
+    define(wiring.db, "old")
+    do(wiring, "publish.render_owed")
+    assert client.get("/feeds/old.atom").status_code == 200
+
+
+def test_a_series_that_ended_says_that_it_is_whole(wiring: Wiring, client: TestClient, coast: None) -> None:
+    with wiring.db.transaction() as session:
+        session.query(Series).filter_by(slug="floods").one().ended = True
+        touch(session, 1)
+    do(wiring, "publish.render_owed")
+    for fmt in ("rss", "atom"):
+        body = client.get(f"/feeds/floods.{fmt}").content
+        assert breaks(fmt, body) == []
+        assert b"<fh:complete" in body
+        assert b"<fh:complete" not in client.get(f"/feeds/ferries.{fmt}").content
+
+
+def test_nothing_reappears_when_the_host_changes(wiring: Wiring, coast: None) -> None:
+    with wiring.db.reading() as session:
+        found = checking.compare(session, "https://else.example")
+    assert found.reappear == []
+    assert found.items == found.moved_items > 5
+    assert found.moved_feeds[f"{BASE}/feeds/all.json"] == "https://else.example/feeds/all.json"
+    assert checking.in_words(found).startswith("0 items will reappear")
+    with wiring.db.transaction() as session:  # a fault that must not be: an id is minted anew
+        session.get_one(Entry, 1).tag_uri = "tag:else.example,2026:1"
+    with wiring.db.reading() as session:
+        found = checking.compare(session, BASE)
+    assert ["all", "tag:tideway.example,2026-01-01:one", "tag:else.example,2026:1"] in found.reappear
+    assert found.moved_items == 0
+    assert found.moved_feeds == {}
 
 
 def test_people_see_which_feeds_there_are(client: TestClient, coast: None) -> None:
