@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     )
     slice_size: int = Field(500, ge=1, le=5_000, description="Deliveries one claim leases.")
     freeze_chunk: int = Field(2_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
+    spread_minutes: int = Field(
+        0, ge=0, le=720, description="Mail of a daily or weekly issue is sent over so many minutes, evenly; 0: at once."
+    )
     bundle_after_days: float = Field(
         30.0, ge=1, description="Sent deliveries of issues finished this long ago are packed into bundles."
     )

@@ -58,7 +58,8 @@ def _render(wiring: Wiring) -> None:
 
 
 def _freeze(wiring: Wiring, issue_id: int) -> None:
-    freezing.freeze_counted(wiring.db, issue_id, chunk=wiring.settings.freeze_chunk)
+    settings = wiring.settings
+    freezing.freeze_counted(wiring.db, issue_id, chunk=settings.freeze_chunk, spread_minutes=settings.spread_minutes)
 
 
 def _look_through(wiring: Wiring) -> None:

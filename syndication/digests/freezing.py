@@ -37,8 +37,9 @@ _RING_EVERY = 20  # chunks
 _TRIES = 3  # of a chunk that met a deadlock
 
 
-def freeze(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
+def freeze(db: Database, issue_id: int, *, chunk: int = 2_000, spread_minutes: int = 0) -> None:
     """Freezes the issue from where it stands; nothing to do for one that is frozen. `chunk`: subscribers a transaction.
+    `spread_minutes`: over which a daily or weekly issue is sent.
 
     Commits chunk by chunk. Returns early where another freezer is at it. Raises NotFound, and NeedsHuman where the
     publication has no disclaimer.
@@ -49,7 +50,7 @@ def freeze(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
             issue.state = move("issue", ISSUE, str(issue_id), issue.state, "freezing")
         if not (issue.state == "freezing" or (issue.state == "cancelled" and issue.frozen_at is None)):
             return
-        cut, stands = _cut_of(issue), issue.frozen_to
+        cut, stands = _cut_of(issue, spread_minutes), issue.frozen_to
     with db.reading() as session:
         ends = due.chunk_ends(session, cut, stands, chunk)
     memory = Memory()
@@ -67,12 +68,12 @@ def owed(session: Session) -> list[int]:
     return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
 
 
-def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
+def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000, spread_minutes: int = 0) -> None:
     """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
     work = attempts.named("freeze", issue_id)
     for _ in attempts.in_turn(db, [work]):
         try:
-            freeze(db, issue_id, chunk=chunk)
+            freeze(db, issue_id, chunk=chunk, spread_minutes=spread_minutes)
         except SyndicationError as error:
             log.error("an issue cannot be frozen", issue=issue_id, reason=str(error))
             with db.transaction() as session:
@@ -82,7 +83,7 @@ def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000) -> None:
             attempts.finished(session, [work])
 
 
-def _cut_of(issue: Issue) -> Cut:
+def _cut_of(issue: Issue, spread_minutes: int) -> Cut:
     return Cut(
         publication_id=issue.publication_id,
         cadence=issue.cadence,
@@ -90,6 +91,7 @@ def _cut_of(issue: Issue) -> Cut:
         upto=issue.upto_seq,
         active_by=slot_instant(issue.slot),
         at=issue.cut_at,
+        spread_minutes=spread_minutes if issue.cadence in {"daily", "weekly"} else 0,
     )
 
 
@@ -126,7 +128,7 @@ def _chunk(
     made = [
         (person, fresh.get(pinned) or memory.editions[pinned]) for pinned, people in dealt.items() for person in people
     ]
-    _write(session, (issue_id, cut.publication_id), state, made, cut.at or now)
+    _write(session, (issue_id, cut.publication_id), state, made, cut.at or now, cut.spread_minutes)
     if state == "cancelled" and issue_named(session, issue_id).carry_over:
         carrying.carry(session, issue_id, people=(after, until))
     if ring and state == "freezing":
@@ -151,8 +153,9 @@ def _take(session: Session, issue_id: int, after: int, until: int) -> str | None
 
 
 def _write(
-    session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], due_at: datetime
-) -> None:
+    session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], due_at: datetime,
+    spread_minutes: int,
+) -> None:  # fmt: skip
     """The deliveries of a chunk, and its share of `eligible`. `made`: who gets which edition."""
     if state == "cancelled":
         deliver(
@@ -162,7 +165,7 @@ def _write(
         barred = suppressed_among(session, issue[1], [address_key for (_, address_key), _ in made])
         go = [(id_, edition) for (id_, address_key), edition in made if address_key not in barred]
         stay = [(id_, edition) for (id_, address_key), edition in made if address_key in barred]
-        deliver(session, issue, go, "pending", "", due_at)
+        deliver(session, issue, go, "pending", "", due_at, spread_minutes)
         deliver(session, issue, stay, "suppressed", SUPPRESSED, due_at)
     session.execute(
         update(Issue).where(Issue.id == issue[0]).values(eligible=Issue.eligible + len(made)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -42,7 +42,8 @@ _FOLD = text(
 
 _DELIVER = text(
     "INSERT INTO delivery (issue_id, publication_id, kind, priority, state, attempts, due_at, reply, created_at,"
-    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0, :due, :reply, :now, person, edition"
+    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0,"
+    " :due + make_interval(mins => CAST(person % CAST(:minutes AS int) AS int)), :reply, :now, person, edition"
     " FROM unnest(CAST(:people AS bigint[]), CAST(:editions AS bigint[])) AS n(person, edition)"
 ).bindparams(bindparam("due", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
 
@@ -73,9 +74,13 @@ def among(
 
 
 def deliver(
-    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, due_at: datetime
-) -> None:
-    """A digest's delivery in `state` for each (subscriber_id, edition_id). `issue` is (id, publication_id)."""
+    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, due_at: datetime,
+    spread_minutes: int = 0,
+) -> None:  # fmt: skip
+    """A digest's delivery in `state` for each (subscriber_id, edition_id). `issue` is (id, publication_id).
+
+    `spread_minutes`: due in one of so many minutes from `due_at` on, the same number of people in each.
+    """
     if not rows:
         return
     now = ledger_now(session)
@@ -84,7 +89,11 @@ def deliver(
             "issue_id": issue[0], "publication_id": issue[1], "kind": "digest", "priority": 1, "state": state,
             "attempts": 0, "due_at": due_at, "reply": reply, "created_at": now,
         }  # fmt: skip
-        each = [common | {"subscriber_id": person, "edition_id": edition} for person, edition in rows]
+        minutes = [due_at + timedelta(minutes=minute) for minute in range(max(1, spread_minutes))]
+        each = [
+            common | {"subscriber_id": person, "edition_id": edition, "due_at": minutes[person % len(minutes)]}
+            for person, edition in rows
+        ]
         session.connection().execute(insert(Delivery), each)
         return
     people, editions = zip(*rows, strict=True)
@@ -92,6 +101,7 @@ def deliver(
         _DELIVER,
         {
             "issue": issue[0], "publication": issue[1], "state": state, "reply": reply, "now": now, "due": due_at,
+            "minutes": max(1, spread_minutes),
             "people": array_of(people), "editions": array_of(editions),
         },
     )  # fmt: skip

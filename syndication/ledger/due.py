@@ -24,6 +24,7 @@ class Cut:
     upto: int
     active_by: datetime | None = None
     at: datetime | None = None
+    spread_minutes: int = 0
 
 
 def zones_in_use(session: Session) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from digest_world import EVERYTHING, START, World, freeze_owed
+from sqlalchemy import select
 
 from syndication import clock
-from syndication.digests import issues
+from syndication.digests import freezing, issues
 from syndication.digests.control import counts
 from syndication.errors import BadInput, Conflict, NotFound
+from syndication.ledger.mailings import Delivery
 
 EVENING = START + timedelta(hours=8)
 NEXT_DAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)  # 07:00 in Berlin, a Monday
@@ -229,6 +232,19 @@ def test_equal_windows_share_an_edition_and_languages_do_not_split_without_a_not
     [issue] = tick(world, START)
     assert sorted(len(e.revisions) for e in world.editions(issue)) == [1, 2]
     assert world.got(both) == [first, second]
+
+
+@pytest.mark.parametrize("cadence", ["daily", "at-once"])
+def test_an_issue_spread_over_a_window_is_due_evenly_in_its_minutes(world: World, cadence: str) -> None:
+    with clock.frozen(START):
+        for _ in range(12):
+            world.join(world.series[0], cadence)
+        world.publish(0)
+        [issue] = issues.cut(world.db, cadence, now=True)
+        freezing.freeze(world.db, issue, chunk=5, spread_minutes=4)
+    with world.db.reading() as session:
+        due = Counter((at - START) / timedelta(minutes=1) for at in session.scalars(select(Delivery.due_at)))
+    assert due == ({0: 3, 1: 3, 2: 3, 3: 3} if cadence == "daily" else {0: 12})
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 50])
