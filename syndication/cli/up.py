@@ -195,11 +195,13 @@ def _commands(here: Settings) -> list[tuple[str, list[str]]]:
 
 def _workers(here: Settings) -> list[tuple[str, str, list[str]]]:
     """(name, queues, pool). Mail and pushes wait for others' servers and a freeze takes its time: so each has a worker that
-    cannot hold up the rest, and a confirmation finds one that does nothing else (in one process, for its memory's sake)."""
+    cannot hold up the rest, and a confirmation finds one that does nothing else. Confirmations and pushes in one process each,
+    for its memory's sake (a push worker has threads)."""
     several = ["--concurrency", str(here.worker_processes)]
     return [
         ("worker", "publish,digests,maintenance", several),
-        ("mail-worker", "mail,push", several),
+        ("mail-worker", "mail", several),
+        ("push-worker", "push", ["--pool", "solo"]),
         ("transactional-worker", "transactional", ["--pool", "solo"]),
     ]
 

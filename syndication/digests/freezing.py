@@ -20,10 +20,10 @@ from syndication import clock
 from syndication.digests.control import CANCELLED_WITH_ISSUE, issue_named, settle
 from syndication.digests.dealing import Memory, Person, deal
 from syndication.digests.editions import Pinned, editions_for
-from syndication.digests.schedule import slot_instant
+from syndication.digests.schedule import AT_ONCE, slot_instant
 from syndication.errors import SyndicationError
 from syndication.ledger import attempts, carrying, due
-from syndication.ledger.bulk import deliver
+from syndication.ledger.bulk import Owner, deliver
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
 from syndication.ledger.due import Cut
 from syndication.ledger.states import ISSUE, move
@@ -128,7 +128,8 @@ def _chunk(
     made = [
         (person, fresh.get(pinned) or memory.editions[pinned]) for pinned, people in dealt.items() for person in people
     ]
-    _write(session, (issue_id, cut.publication_id), state, made, cut.at or now, cut.spread_minutes)
+    owner = Owner(issue_id, cut.publication_id, 1 if cut.cadence == AT_ONCE else 2)
+    _write(session, owner, state, made, cut.at or now, cut.spread_minutes)
     if state == "cancelled" and issue_named(session, issue_id).carry_over:
         carrying.carry(session, issue_id, people=(after, until))
     if ring and state == "freezing":
@@ -153,22 +154,21 @@ def _take(session: Session, issue_id: int, after: int, until: int) -> str | None
 
 
 def _write(
-    session: Session, issue: tuple[int, int], state: str, made: list[tuple[Person, int]], due_at: datetime,
-    spread_minutes: int,
-) -> None:  # fmt: skip
+    session: Session, issue: Owner, state: str, made: list[tuple[Person, int]], due_at: datetime, spread_minutes: int
+) -> None:
     """The deliveries of a chunk, and its share of `eligible`. `made`: who gets which edition."""
     if state == "cancelled":
         deliver(
             session, issue, [(id_, edition) for (id_, _), edition in made], "cancelled", CANCELLED_WITH_ISSUE, due_at
         )
     else:
-        barred = suppressed_among(session, issue[1], [address_key for (_, address_key), _ in made])
+        barred = suppressed_among(session, issue.publication_id, [address_key for (_, address_key), _ in made])
         go = [(id_, edition) for (id_, address_key), edition in made if address_key not in barred]
         stay = [(id_, edition) for (id_, address_key), edition in made if address_key in barred]
         deliver(session, issue, go, "pending", "", due_at, spread_minutes)
         deliver(session, issue, stay, "suppressed", SUPPRESSED, due_at)
     session.execute(
-        update(Issue).where(Issue.id == issue[0]).values(eligible=Issue.eligible + len(made)),
+        update(Issue).where(Issue.id == issue.id).values(eligible=Issue.eligible + len(made)),
         execution_options={"synchronize_session": False},
     )
 

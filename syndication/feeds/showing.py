@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication import __version__
+from syndication.content import PublishedNotice
 from syndication.feeds import archives
 from syndication.feeds.body import as_uri
 from syndication.feeds.changes import Facts
@@ -34,7 +35,8 @@ def feed_view(
 ) -> FeedView:
     """A document of the feed that shows `entries` with their notices. `mine` are those whose dates the feed's own date must
     not be older than; `older` is the page to go on with."""
-    stamps = [session.scalar(select(func.max(Entry.updated_at)).where(in_scope(feed)))]
+    stamps = [_last_change(session, feed)]
+    found: dict[str, PublishedNotice] = {}  # by language: most entries share one
     older_urls = {fmt: archives.address(base_url, feed, older, fmt) for fmt in FORMATS} if older else {}
     about = describe(session, publication, feed, base_url)
     return FeedView(
@@ -47,7 +49,7 @@ def feed_view(
         updated=max((s for s in (*stamps, *(e.updated_at for e in mine)) if s), default=publication.created_at),
         publisher=clean(publication.name),
         publisher_url=as_uri(publication.url),
-        items=tuple(_shown(feed, item_of(session, publication, entry, base_url)) for entry in entries),
+        items=tuple(_shown(feed, item_of(session, publication, entry, base_url, found)) for entry in entries),
         hubs=() if feed.private else hubs_of(publication, base_url),
         older_urls=older_urls,
         complete=_is_complete(session, feed) and not older_urls,
@@ -98,14 +100,30 @@ def hubs_of(publication: Publication, base_url: str) -> tuple[str, ...]:
     return (hub_url(base_url), *filter(None, publication.hubs.split(",")))
 
 
-def item_of(session: Session, publication: Publication, entry: Entry, base_url: str) -> ItemView:
-    """An entry with its notice, as every format shows it."""
+def _last_change(session: Session, feed: Feed) -> datetime | None:
+    """The newest `updated_at` of what the feed is about. From the newest backwards: of a mark that all entries have, their
+    whole table would be read for a maximum."""
+    newest = select(Entry.updated_at).where(in_scope(feed), Entry.updated_at.is_not(None))
+    return session.scalar(newest.order_by(Entry.updated_at.desc()).limit(1))
+
+
+def item_of(
+    session: Session,
+    publication: Publication,
+    entry: Entry,
+    base_url: str,
+    found: dict[str, PublishedNotice] | None = None,
+) -> ItemView:
+    """An entry with its notice, as every format shows it. `found` keeps notices by language, for entries to come."""
+    found = {} if found is None else found
     assert entry.revision is not None
     content = content_of(entry.revision)
     language = content.language or publication.language
+    if language not in found:
+        found[language] = notices.current(session, publication.id, language)
     return item_view(
         content,
-        notices.current(session, publication.id, language),
+        found[language],
         entry_id=entry.id,
         tag_uri=entry.tag_uri,
         base_url=base_url,

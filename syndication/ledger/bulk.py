@@ -42,10 +42,18 @@ _FOLD = text(
 
 _DELIVER = text(
     "INSERT INTO delivery (issue_id, publication_id, kind, priority, state, attempts, due_at, reply, created_at,"
-    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', 1, :state, 0,"
+    " subscriber_id, edition_id) SELECT :issue, :publication, 'digest', :priority, :state, 0,"
     " :due + make_interval(mins => CAST(person % CAST(:minutes AS int) AS int)), :reply, :now, person, edition"
     " FROM unnest(CAST(:people AS bigint[]), CAST(:editions AS bigint[])) AS n(person, edition)"
 ).bindparams(bindparam("due", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
+
+
+class Owner(NamedTuple):
+    """The issue that deliveries belong to, and which claims go first: 1 at once, 2 a digest that can wait its turn."""
+
+    id: int
+    publication_id: int
+    priority: int
 
 
 class Change(NamedTuple):
@@ -74,10 +82,10 @@ def among(
 
 
 def deliver(
-    session: Session, issue: tuple[int, int], rows: Sequence[tuple[int, int]], state: str, reply: str, due_at: datetime,
+    session: Session, issue: Owner, rows: Sequence[tuple[int, int]], state: str, reply: str, due_at: datetime,
     spread_minutes: int = 0,
 ) -> None:  # fmt: skip
-    """A digest's delivery in `state` for each (subscriber_id, edition_id). `issue` is (id, publication_id).
+    """A digest's delivery in `state` for each (subscriber_id, edition_id).
 
     `spread_minutes`: due in one of so many minutes from `due_at` on, the same number of people in each.
     """
@@ -86,8 +94,8 @@ def deliver(
     now = ledger_now(session)
     if session.get_bind().dialect.name == "sqlite":
         common = {
-            "issue_id": issue[0], "publication_id": issue[1], "kind": "digest", "priority": 1, "state": state,
-            "attempts": 0, "due_at": due_at, "reply": reply, "created_at": now,
+            "issue_id": issue.id, "publication_id": issue.publication_id, "kind": "digest", "priority": issue.priority,
+            "state": state, "attempts": 0, "due_at": due_at, "reply": reply, "created_at": now,
         }  # fmt: skip
         minutes = [due_at + timedelta(minutes=minute) for minute in range(max(1, spread_minutes))]
         each = [
@@ -100,8 +108,8 @@ def deliver(
     session.execute(
         _DELIVER,
         {
-            "issue": issue[0], "publication": issue[1], "state": state, "reply": reply, "now": now, "due": due_at,
-            "minutes": max(1, spread_minutes),
+            "issue": issue.id, "publication": issue.publication_id, "priority": issue.priority, "state": state, "reply": reply,
+            "now": now, "due": due_at, "minutes": max(1, spread_minutes),
             "people": array_of(people), "editions": array_of(editions),
         },
     )  # fmt: skip

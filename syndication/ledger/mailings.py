@@ -123,7 +123,7 @@ class Delivery(Base):
     edition_id: Mapped[int | None] = mapped_column(BigId)
     subscriber_id: Mapped[int | None] = mapped_column(BigId)
     kind: Mapped[str] = mapped_column(String(13), default="digest")
-    priority: Mapped[int] = mapped_column(default=1)  # 0 transactional, 1 digest
+    priority: Mapped[int] = mapped_column(default=1)  # who goes first: 0 transactional, 1 at once, 2 daily, weekly
     state: Mapped[str] = mapped_column(String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime]

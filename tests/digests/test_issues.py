@@ -13,6 +13,7 @@ from syndication import clock
 from syndication.digests import freezing, issues
 from syndication.digests.control import counts
 from syndication.errors import BadInput, Conflict, NotFound
+from syndication.ledger.claims import claim
 from syndication.ledger.mailings import Delivery
 
 EVENING = START + timedelta(hours=8)
@@ -48,6 +49,22 @@ def test_a_daily_digest_has_what_came_since_and_only_once(world: World) -> None:
     assert [i.state for i in world.issues() if i.id == issue] == ["frozen"]
     assert tick(world, NEXT_DAY + timedelta(days=1)) == []
     assert world.got(who) == [first, second]
+
+
+def test_what_is_wanted_at_once_goes_before_a_digest_that_was_cut_earlier(world: World) -> None:
+    with clock.frozen(START):
+        slow = world.join(world.series[0])
+        quick = world.join(world.series[0], "at-once")
+        open_day(world)
+        world.publish()
+    tick(world, NEXT_DAY)
+    with clock.frozen(NEXT_DAY + timedelta(minutes=1)):
+        world.publish()
+    tick(world, NEXT_DAY + timedelta(minutes=1))
+    kinds = ("digest",)
+    with world.db.transaction() as session:
+        taken = [claim(session, host="h", journal=f"j{n}", size=1, lease_seconds=60, kinds=kinds) for n in range(3)]
+    assert [one.rows[0].subscriber_id for one in taken if one] == [quick, quick, slow]
 
 
 def test_zones_that_share_an_instant_share_an_issue(world: World) -> None:

@@ -46,7 +46,7 @@ def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
         assert "works in this data directory already" in again.stderr
         assert [e["state"] for e in json.loads(service.run("entries", "--json").stdout)] == ["published"]
 
-        words = ("worker@", "mail-worker@", "transactional-worker@", "valkey-server")
+        words = ("worker@", "mail-worker@", "push-worker@", "transactional-worker@", "valkey-server")
         victims = [service.child(word) for word in words]
         for victim in victims:
             assert victim is not None
