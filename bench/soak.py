@@ -18,37 +18,34 @@ settled. `results/soak.json`; the course of it as a plot in `results/soak.svg`.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import psutil
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.mailing import fill
 from bench.record import record
+from bench.soak_crew import Crew, service
 from bench.soak_plot import Course, plot
 from syndication.ledger.db import Database
 from syndication.ledger.tables import Delivery, Issue, Lease, Subscriber
 from tests.faults.fault_relay import FaultRelay, answering
 from tests.faults.servers import OwnBroker, OwnPostgresql, broker_of_ones_own, postgresql_of_ones_own
 
-ROOT = Path(__file__).resolve().parents[1]
-WORKERS, PROCESSES, CONNECTIONS = 3, 2, 3
+CONNECTIONS = 3
 WHOLE_EVERY = 4  # every fourth kill takes a worker with all its children
 FOR_NOW = b"450 4.2.0 not now, come back"
 LADDER_MINUTES = "0.5,1,2,4"
@@ -74,71 +71,6 @@ class SoakRelay(FaultRelay):
 
 
 @dataclass
-class Crew:
-    """Workers and beat as processes of our own."""
-
-    environment: dict[str, str]
-    logs: Path
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    beat: subprocess.Popen[bytes] | None = None
-    ended_by_themselves: int = 0
-
-    def start(self) -> None:
-        self.workers = [self._worker(n) for n in range(WORKERS)]
-        self.beat = self._run("beat", "beat", "-S", "tasks.schedule:Scheduler", "--pidfile=")
-
-    def kill(self, chance: random.Random, whole: bool) -> list[int]:
-        """SIGKILL to one process of a pool or to a worker with its children; the ids of those that send."""
-        place = chance.randrange(WORKERS)
-        worker = self.workers[place]
-        children = self._children(worker)
-        if whole or not children:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait(10)
-            self.workers[place] = self._worker(place)
-            return [child.pid for child in children]
-        victim = chance.choice(children)
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
-        return [victim.pid]
-
-    def look(self) -> None:
-        """A worker that ended by itself is started again, as an init system, a container's restart policy or `up` does."""
-        for place, worker in enumerate(self.workers):
-            if worker.poll() is not None:
-                with suppress(ProcessLookupError):
-                    os.killpg(worker.pid, signal.SIGKILL)
-                self.workers[place] = self._worker(place)
-                self.ended_by_themselves += 1
-
-    def end(self) -> None:
-        for process in (*self.workers, self.beat):
-            if process is not None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
-
-    def _children(self, worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):
-            return sorted(psutil.Process(worker.pid).children(), key=lambda child: child.pid)
-        return []
-
-    def _worker(self, place: int) -> subprocess.Popen[bytes]:
-        return self._run(
-            f"worker{place}", "worker", "-n", f"soak{place}@%h", "-Q", "mail", "--concurrency", str(PROCESSES)
-        )
-
-    def _run(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self.logs / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "tasks.app", *arguments, "--loglevel", "warning"],
-                cwd=ROOT, env=os.environ | self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )  # fmt: skip
-
-
-@dataclass
 class Wake:
     """The dead processes whose slices are not all settled: when they were killed. `took`: seconds until they were."""
 
@@ -161,15 +93,6 @@ class Wake:
         for pid in pids:
             if not any(f"-{pid}-" in journal for journal in journals):
                 self.took.append(now - self.open.pop(pid))
-
-
-@contextmanager
-def service(crew: Crew) -> Iterator[Crew]:
-    crew.start()
-    try:
-        yield crew
-    finally:
-        crew.end()
 
 
 def troubles(people: int, kills: int, chance: random.Random) -> dict[int, list[str]]:
