@@ -78,7 +78,8 @@ def render_notice(template: str, *, name: str, supporters_url: str = "", languag
     """(text, html) of a notice. Raises BadInput where the template cannot be rendered, is empty or longer than 4,000."""
     where = f"disclaimer.{language}"
     try:
-        source = _environment.from_string(template).render(name=name, supporters_url=supporters_url)
+        supporters = supporters_url.replace("(", "%28").replace(")", "%29")  # else the link would end at them
+        source = _environment.from_string(template).render(name=name, supporters_url=supporters)
     except TemplateError as error:
         raise BadInput(
             f"the disclaimer's template cannot be rendered: {error.message};",
@@ -90,6 +91,12 @@ def render_notice(template: str, *, name: str, supporters_url: str = "", languag
     if not 20 <= len(text) <= 4_000:
         raise BadInput(
             f"the disclaimer has {len(text)} characters;", where=where, remedy="write between 20 and 4,000 of them."
+        )
+    if "](" in text:
+        raise BadInput(
+            f"a link of the disclaimer cannot be read: …{text[max(0, text.index('](') - 20) :][:80]};",
+            where=where,
+            remedy="write [words](https://address); in the address, ( is %28 and ) is %29.",
         )
     pieces: list[str] = []
     end = 0
@@ -113,8 +120,8 @@ def normalised(text: str) -> str:
 
 
 def count_text(text: str, notice_text: str) -> int:
-    """How often the notice stands in a plain text; addresses in angle brackets between its words do not hide it."""
-    return _folded(_BRACKETED_ADDRESS.sub("", text)).count(_wanted(notice_text))
+    """How often the notice stands in a plain text; addresses in angle brackets, its own too, neither hide nor make it."""
+    return _folded(_BRACKETED_ADDRESS.sub("", text)).count(_wanted(_BRACKETED_ADDRESS.sub("", notice_text)))
 
 
 def count_html(markup: str, notice_text: str) -> int:

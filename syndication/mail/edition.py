@@ -32,6 +32,7 @@ from syndication.mail.splice import (
     quoted,
     seal,
 )
+from syndication.mail.stylesheets import as_styled
 from syndication.mail.words import enumerated, spoken, words_for
 
 DIGEST_HTML, DIGEST_TEXT = "mail/digest.html", "mail/digest.txt"
@@ -149,7 +150,7 @@ def compile_edition(
 def browser_page(render: Render, source: EditionSource, blocks: Sequence[Block]) -> str:
     """The same edition as a page without personal links, gated too."""
     html = _html(render, source, blocks, None, FULL, 0, source.subject)
-    require_once(html, source.notice.text, channel=CHANNEL_BROWSER, template=DIGEST_HTML)
+    require_once(as_styled(html), source.notice.text, channel=CHANNEL_BROWSER, template=DIGEST_HTML)
     return html
 
 
@@ -212,7 +213,7 @@ def gate(compiled: Compiled, notice: PublishedNotice, html_template: str, text_t
         # Without a comment a dash is a letter like any other: what differs by it alone has been counted.
         alike = html.replace("-" * LONGEST_TOKEN, "x" * LONGEST_TOKEN)
         if alike != counted or "<!--" in html:
-            require_once(html, notice.text, channel=CHANNEL_HTML, template=html_template)
+            require_once(as_styled(html), notice.text, channel=CHANNEL_HTML, template=html_template)
         counted = html
 
 

@@ -143,3 +143,22 @@ def test_any_name_survives_both_forms(name: str) -> None:
     text, html = render_notice(STANDARD["en"], name=" ".join(name.split()), supporters_url="https://t.example/")
     if all(c.isprintable() for c in name):
         assert count_html(f"<html><body>{html}</body></html>", text) == 1
+
+
+def test_an_address_in_angle_brackets_is_a_part_of_the_notice() -> None:
+    text, html = render_notice("{{ name }} speaks for itself. Supporters: <https://tide.example/s>.", name="Tide")
+    assert count_text(text, text) == count_html(html, text) == count_text(linked_text(html), text) == 1
+    require_once(f"Hello.\n\n{linked_text(html)}\n", text, channel="text mail", template="t", form="text")
+    with pytest.raises(DisclaimerBreach, match="2 times"):
+        require_once(f"{text}\n\n{text}", text, channel="text mail", template="t", form="text")
+
+
+def test_a_link_with_parentheses_is_a_link_and_what_is_none_is_refused() -> None:
+    url = "https://en.example/wiki/Tideway_(press)"
+    text, html = render_notice(STANDARD["en"], name="Tideway", supporters_url=url)
+    assert "A full list of supporters is available here." in text
+    assert 'href="https://en.example/wiki/Tideway_%28press%29"' in html
+    for address in (url, "example.org", "https://h.example/a b"):
+        with pytest.raises(BadInput, match="link of the disclaimer") as error:
+            render_notice(f"Tideway speaks for itself. [Supporters]({address}).", name="Tideway", language="en")
+        assert "%28" in error.value.remedy

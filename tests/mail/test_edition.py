@@ -133,6 +133,38 @@ def test_a_template_that_forgot_or_doubled_the_notice_stops_the_edition(template
     assert (breach.value.count, breach.value.channel, breach.value.template) == (count, channel, template)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "@media all { .notice { display: none !important } }",
+        "@media (max-width: 600px) { td, div.end p { font-size: 0 } } x {",
+        "body > * { visibility : hidden }",
+        "/* { */ [class~=notice] p { color: red; max-height: 0; overflow: hidden }",
+    ],
+)
+def test_a_style_sheet_that_hides_the_notice_stops_the_edition(rule: str) -> None:
+    def render(name: str, **context: object) -> str:
+        made = RENDER(name, **context)
+        if name != "mail/digest.html":
+            return made
+        notice = str(context["notice"].html)  # type: ignore[attr-defined]
+        marked = made.replace(notice, f'<div class="end"><div class="notice">{notice}</div></div>')
+        return marked.replace("</head>", f"<style>{rule}</style></head>")
+
+    with pytest.raises(DisclaimerBreach, match="1 of them hidden") as breach:
+        compiled(entry(), render=render)
+    assert breach.value.channel == "HTML mail"
+
+
+def test_a_style_sheet_may_hide_what_is_not_the_notice() -> None:
+    def render(name: str, **context: object) -> str:
+        return RENDER(name, **context).replace(
+            "</head>", "<style>@media print { .notice-board, img.wide { display: none } }</style></head>"
+        )
+
+    assert compiled(entry(), render=render).subject
+
+
 def test_a_slot_in_a_comment_cannot_hide_the_notice_from_some() -> None:
     """Filled with letters the comment goes on to the end of the notice; filled with dashes it ends at once."""
 
