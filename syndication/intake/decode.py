@@ -9,6 +9,9 @@ from contextlib import suppress
 from syndication.errors import BadInput
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_EMBEDDING = frozenset("\u202a\u202b\u202d\u202e")
+_ISOLATE = frozenset("\u2066\u2067\u2068")
+_END_OF_EMBEDDING, _END_OF_ISOLATE = "\u202c", "\u2069"
 _DECLARED = re.compile(
     rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]{0,100}?encoding=["']([\w.:-]+)""", re.I
 )
@@ -81,3 +84,22 @@ def check_size(size: int, source: str, max_bytes: int) -> None:
 def without_controls(text: str) -> str:
     """Without characters that no format has a place for (tab and line feed stay): XML 1.0 §2.2, PostgreSQL's NUL."""
     return _CONTROL.sub("", text)
+
+
+def without_open_bidi(text: str) -> str:
+    """Without embeddings, overrides and isolates that nothing closes, and closings of nothing: they would turn what stands
+    beside the text in a subject or a list (UAX #9 §2)."""
+    opened: list[int] = []
+    stray: set[int] = set()
+    for place, character in enumerate(text):
+        if character in _EMBEDDING or character in _ISOLATE:
+            opened.append(place)
+        elif character == _END_OF_EMBEDDING and opened and text[opened[-1]] in _EMBEDDING:
+            opened.pop()
+        elif character == _END_OF_ISOLATE and any(text[one] in _ISOLATE for one in opened):
+            while text[one := opened.pop()] in _EMBEDDING:
+                stray.add(one)
+        elif character in (_END_OF_EMBEDDING, _END_OF_ISOLATE):
+            stray.add(place)
+    stray.update(opened)
+    return "".join(character for place, character in enumerate(text) if place not in stray) if stray else text

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from syndication.content import Author, Related
 from syndication.dates import parsed
 from syndication.errors import BadInput
-from syndication.intake.decode import without_controls
+from syndication.intake.decode import without_controls, without_open_bidi
 
 LANGUAGE = r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$"  # BCP 47, its shape
 # How other systems call the same.
@@ -91,7 +91,7 @@ def front(
     fields: Mapping[str, Any], source: str, lines: Mapping[str, int] | None = None
 ) -> tuple[Front, tuple[str, ...]]:
     """(what it says, warnings). Raises BadInput that names the key, its line (of `lines`, key → line), the reason and near
-    names. Every text of it is one line without control characters: a title becomes a mail's subject."""
+    names. Every text of it is one line without control characters, its directions closed: a title becomes a mail's subject."""
     lines = lines or {}
     known: dict[str, Any] = {}
     foreign: list[str] = []
@@ -144,7 +144,7 @@ def _line(source: str, lines: Mapping[str, int], name: str) -> str:
 
 def _tidy(value: Any) -> Any:
     if isinstance(value, str):
-        return " ".join(without_controls(value).split())
+        return without_open_bidi(" ".join(without_controls(value).split()))
     if isinstance(value, list):
         return [_tidy(one) for one in value if one is not None]
     if isinstance(value, dict):

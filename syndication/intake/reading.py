@@ -14,7 +14,7 @@ from syndication.dates import in_zone
 from syndication.errors import BadInput
 from syndication.feeds.naming import slugified
 from syndication.intake.blocks import Structured, structured
-from syndication.intake.decode import check_size, decode
+from syndication.intake.decode import check_size, decode, without_open_bidi
 from syndication.intake.document import Read
 from syndication.intake.embeds import without_embeds
 from syndication.intake.forms import FORMS
@@ -68,12 +68,14 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
     number, name = numbered(path.stem) if in_tree else (None, path.stem)
     published_at, publish_at = _moments(front, folder, source)
     content = EntryContent(
-        title=front.title,
-        standfirst=body.standfirst or front.standfirst,
+        title=without_open_bidi(front.title),
+        standfirst=without_open_bidi(body.standfirst or front.standfirst),
         body_html=sanitised(gathered.body_html, base),
         language=_other_language(front.language, folder.language),
         authors=front.authors,
-        related=front.related or body.related,
+        related=tuple(
+            one.model_copy(update={"title": without_open_bidi(one.title)}) for one in front.related or body.related
+        ),
         topics=front.topics,
         notes=front.notes,
         canonical_url=front.canonical_url,
