@@ -7,14 +7,13 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication.errors import SyndicationError
 from syndication.ledger import attempts
 from syndication.ledger.content import Entry
 from syndication.ledger.db import Database, ledger_now
-from syndication.press import Change, Decide, Plan, carry_out, rehearse
+from syndication.press import Change, Decide, Plan, carry_out_sound
 from syndication.publishing import BATCH, publish_one
 
 log = structlog.get_logger(__name__)
@@ -63,25 +62,7 @@ def _publish_scheduled(db: Database, base_url: str, entry_ids: Sequence[int], no
 
         return decide
 
-    try:
-        return carry_out(db, base_url, act(entry_ids))
-    except SQLAlchemyError:
-        raise  # says nothing about an entry
-    except Exception as error:
-        if len(entry_ids) == 1:
-            _record(db, entry_ids[0], error)
-            return []
-    sound = []
-    for entry_id in entry_ids:
-        try:
-            rehearse(db, base_url, act([entry_id]))
-            sound.append(entry_id)
-        except SQLAlchemyError:
-            raise
-        except Exception as error:
-            _record(db, entry_id, error)
-    parts = [sound] if len(sound) < len(entry_ids) else [[i] for i in sound]  # they fail only together
-    return [change for part in parts if part for change in _publish_scheduled(db, base_url, part, now)]
+    return carry_out_sound(db, base_url, act, entry_ids, lambda entry_id, error: _record(db, entry_id, error))
 
 
 def _record(db: Database, entry_id: int, error: Exception) -> None:

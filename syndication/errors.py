@@ -70,3 +70,11 @@ class DisclaimerBreach(NeedsHuman):
         self.template = template
         self.count = count
         self.hidden = hidden
+
+    def of_a_text(self, remedy: str) -> DisclaimerBreach:
+        """The same breach where no template is to blame, but a text that says the notice itself."""
+        other = DisclaimerBreach(
+            channel=self.channel, template=self.template, count=self.count, hidden=self.hidden, where=self.where
+        )
+        other.remedy = f"nothing was sent: {remedy}"
+        return other

@@ -9,18 +9,19 @@ owed. A crash leaves all of it or nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
 from sqlalchemy import delete, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from syndication import announcing, clock
+from syndication import announcing, clock, quoting
 from syndication.announcing import Announcement
 from syndication.digests.repoint import repoint
-from syndication.errors import TryLater
+from syndication.errors import DisclaimerBreach, TryLater
 from syndication.feeds import archives, artifacts
 from syndication.feeds.linting import refuse_errors
 from syndication.feeds.scope import keep_marks, open_feeds, touched
@@ -123,6 +124,36 @@ def carry_out(db: Database, base_url: str, decide: Decide) -> list[Change]:
     return plan.changes
 
 
+def carry_out_sound(
+    db: Database,
+    base_url: str,
+    act: Callable[[Sequence[int]], Decide],
+    ids: Sequence[int],
+    failed: Callable[[int, Exception], None],
+) -> list[Change]:
+    """An act on several entries at once; where it cannot be done with all, without those that fail by themselves, which are
+    told to `failed`. Errors of the database say nothing about an entry and are raised."""
+    try:
+        return carry_out(db, base_url, act(ids))
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            failed(ids[0], error)
+            return []
+    sound = []
+    for one in ids:
+        try:
+            rehearse(db, base_url, act([one]))
+            sound.append(one)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            failed(one, error)
+    parts = [sound] if len(sound) < len(ids) else [[one] for one in sound]  # they fail only together
+    return [change for part in parts if part for change in carry_out_sound(db, base_url, act, part, failed)]
+
+
 def rehearse(db: Database, base_url: str, decide: Decide) -> None:
     """Decides and renders on a snapshot and keeps nothing; raises what `carry_out` would."""
     with db.reading() as session, session.no_autoflush:
@@ -156,11 +187,14 @@ def take_numbers(session: Session, publication_id: int, count: int) -> int:
 
 def _render(session: Session, plan: Plan, base_url: str) -> dict[int, artifacts.Rendering]:
     refuse_errors(session, plan.publication, plan.entries, base_url, plan.now)
-    return {
-        feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
-        for feed in _once(touched(session, plan.publication, plan.entries))
-        if feed.kind in AT_ONCE
-    }
+    try:
+        return {
+            feed.id: artifacts.render(session, plan.publication, feed, base_url, plan.entries)
+            for feed in _once(touched(session, plan.publication, plan.entries))
+            if feed.kind in AT_ONCE
+        }
+    except DisclaimerBreach as breach:
+        raise quoting.explained(session, plan.entries, breach) from breach
 
 
 def _once(found: Mapping[int, list[Feed]]) -> list[Feed]:

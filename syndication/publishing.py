@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from syndication import announcing, clock
 from syndication.announcing import Announcement, Kind
-from syndication.errors import BadInput, Conflict
+from syndication.errors import BadInput, Conflict, NeedsHuman
 from syndication.feeds import archives, artifacts
 from syndication.feeds.disclaimers import count_text, render_notice
 from syndication.feeds.view import clean
@@ -25,7 +25,8 @@ from syndication.ledger.content import Draft, Entry, Feed, Notice, Publication, 
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.lookup import content_of, the_publication
 from syndication.ledger.states import ENTRY, move
-from syndication.press import Change, Plan, carry_out, take_numbers, touch
+from syndication.press import Change, Decide, Plan, carry_out, carry_out_sound, take_numbers, touch
+from syndication.quoting import refuse_where_said
 
 log = structlog.get_logger(__name__)
 
@@ -53,20 +54,37 @@ def publish(
 ) -> list[Change]:
     """Publishes drafts, scheduled and withdrawn entries, and the waiting draft of a published one; others are unchanged.
 
-    `mail=False` is a backfill: feeds show it by its date, nobody gets it by mail. Batches of 50, each one transaction.
-    Raises DisclaimerBreach, and then nothing of that batch is published.
+    `mail=False` is a backfill: feeds show it by its date, nobody gets it by mail. Batches of 50, each one transaction. What is
+    refused does not hold up the others; when all are done, raises what refused it (NeedsHuman that names each, where several
+    were).
     """
     done: list[Change] = []
-    for start in range(0, len(entry_ids), BATCH):
-        batch = entry_ids[start : start + BATCH]
+    refused: dict[int, NeedsHuman] = {}
 
-        def decide(session: Session, plan: Plan, batch: Sequence[int] = batch) -> None:
+    def act(batch: Sequence[int]) -> Decide:
+        def decide(session: Session, plan: Plan) -> None:
             for entry in session.scalars(select(Entry).where(Entry.id.in_(batch)).order_by(Entry.id)).unique():
                 publish_one(session, plan, entry, mail)
 
-        done += carry_out(db, base_url, decide)
+        return decide
+
+    def failed(entry_id: int, error: Exception) -> None:
+        if not isinstance(error, NeedsHuman):
+            raise error
+        refused[entry_id] = error
+
+    for start in range(0, len(entry_ids), BATCH):
+        done += carry_out_sound(db, base_url, act, entry_ids[start : start + BATCH], failed)
         if progress:
-            progress(len(done), len(entry_ids))
+            progress(len(done) + len(refused), len(entry_ids))
+    if len(refused) == 1:
+        raise next(iter(refused.values()))
+    if refused:
+        raise NeedsHuman(
+            f"{len(refused)} of {len(entry_ids)} entries were not published:\n"
+            + "\n".join(f"entry {entry_id}: {error}" for entry_id, error in refused.items()),
+            remedy="\nthe others are published; mend these and publish them again.",
+        )
     return done
 
 
@@ -160,7 +178,7 @@ def discard(session: Session, entry: Entry) -> str:
 
 def set_notice(db: Database, base_url: str, publication_id: int, language: str, template: str) -> PublishedVersion:
     """A new version of the disclaimer where its words differ from the newest; every feed is rendered anew, no entry looks
-    new. Raises BadInput for a template that does not render."""
+    new. Raises as `add_notice`."""
     with db.transaction() as session:
         version = add_notice(session, session.get_one(Publication, publication_id), language, template)
         if version.fresh:
@@ -171,7 +189,9 @@ def set_notice(db: Database, base_url: str, publication_id: int, language: str, 
 
 
 def add_notice(session: Session, publication: Publication, language: str, template: str) -> PublishedVersion:
-    """Keeps a version of the notice, numbered from 1, unless its forms equal the newest. The caller says `touch`."""
+    """Keeps a version of the notice, numbered from 1, unless its forms equal the newest. The caller says `touch`.
+
+    Raises BadInput for a template that does not render, and for words that published texts say already."""
     text, html = render_notice(
         template, name=publication.name, supporters_url=publication.supporters_url, language=language
     )
@@ -183,6 +203,7 @@ def add_notice(session: Session, publication: Publication, language: str, templa
     ).first()
     if newest is not None and (newest.text, newest.html) == (text, html):
         return PublishedVersion(language, newest.version, fresh=False)
+    refuse_where_said(session, publication.id, text, f"disclaimer.{language}")
     number = newest.version + 1 if newest else 1
     session.add(
         Notice(

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.cli.output import AsJson, emit, moment, progress, say, state
-from syndication.errors import BadInput
+from syndication.errors import BadInput, NeedsHuman
 from syndication.ledger import attempts, presence
 from syndication.ledger.bulk import among
 from syndication.ledger.content import Draft, Entry, Revision, Series
@@ -54,8 +54,12 @@ def publish(
             ids = list(session.scalars(select(Entry.id).join(Draft).where(Entry.state == "draft").order_by(Entry.id)))
         else:
             ids = [entry_named(session, ref).id for ref in entries or ()]
-    with progress("publishing") as moved:
-        publish_through_workers(wiring, ids, mail=not no_mail, progress=moved)
+    try:
+        with progress("publishing") as moved:
+            publish_through_workers(wiring, ids, mail=not no_mail, progress=moved)
+    except NeedsHuman:
+        show(wiring.db, ids, as_json)  # the others are published
+        raise
     warn(wiring, ids)
     show(wiring.db, ids, as_json)
 

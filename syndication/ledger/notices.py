@@ -12,7 +12,7 @@ from syndication.ledger.content import Notice, Publication
 
 def current(session: Session, publication_id: int, language: str) -> PublishedNotice:
     """The notice for a text in `language`: that tag, else its base language, else the publication's language."""
-    own = session.get_one(Publication, publication_id).language
+    own = language_of(session, publication_id)
     for tag in dict.fromkeys((language, language.split("-")[0], own, own.split("-")[0])):
         notice = session.scalars(
             select(Notice)
@@ -27,6 +27,11 @@ def current(session: Session, publication_id: int, language: str) -> PublishedNo
         where="publication.toml",
         remedy=f"add [disclaimer.{own}] and import it again.",
     )
+
+
+def language_of(session: Session, publication_id: int) -> str:
+    """The publication's own, which a text without one has."""
+    return session.get_one(Publication, publication_id).language
 
 
 def by_id(session: Session, notice_id: int) -> PublishedNotice:

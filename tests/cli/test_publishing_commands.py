@@ -131,3 +131,17 @@ def test_a_publish_that_is_refused_leaves_a_time_to_come_as_it_was(place: Path) 
     wiring.db.close()
     assert entry(place)["state"] == "scheduled"
     assert entry(place)["scheduled_at"] == "2041-05-01T00:00:00+00:00"
+
+
+def test_what_is_refused_does_not_hold_up_the_others(place: Path) -> None:
+    var, toml = place / "var", place / "tree/publication.toml"
+    (place / "tree/boats/bad.md").write_text("# B\n\nOne.\n\nThe harbour speaks for itself and for nobody.\n\nThree.\n")
+    assert run(var, "import", str(place / "tree")).returncode == 0
+    toml.write_text(f'{toml.read_text()}[disclaimer.en]\ntext = "The harbour speaks for itself and for nobody."\n')
+    assert "paragraph 2 quotes" in run(var, "import", str(place / "tree")).stderr
+    ended = run(var, "publish", "--all", "--json")
+    assert ended.returncode == 1
+    assert {e["slug"]: e["state"] for e in json.loads(ended.stdout)} == {"a": "published", "bad": "draft"}
+    assert "paragraph 2 of boats/bad says the notice itself: take it out of the document" in " ".join(
+        ended.stderr.split()
+    )

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from syndication import clock, embargo, press, publishing
-from syndication.errors import BadInput, Conflict, DisclaimerBreach
+from syndication.errors import BadInput, Conflict, DisclaimerBreach, NeedsHuman
 from syndication.feeds import artifacts
 from syndication.feeds.disclaimers import STANDARD, count_html
 from syndication.ledger import notices
@@ -147,19 +147,28 @@ def test_an_embargo_holds_until_its_time(db: Database, new_entry: NewEntry) -> N
     assert [i["title"] for i in feed(db)["items"]] == ["On one"]
 
 
-def test_a_body_with_the_notice_inside_is_stopped_and_nothing_is_published(db: Database, new_entry: NewEntry) -> None:
+def test_a_body_with_the_notice_inside_is_stopped_and_holds_up_no_other(db: Database, new_entry: NewEntry) -> None:
     with db.reading() as session:
         notice = notices.current(session, 1, "en")
-    bad = new_entry("bad", body_html=f"<p>{notice.text}</p>")
-    good = new_entry("good")
-    with pytest.raises(DisclaimerBreach, match="2 times"):
-        publishing.publish(db, BASE, [bad, good])
-    assert entry(db, good).state == "draft"
+    bad = new_entry("bad", body_html=f"<p>Text.</p>\n<details><p>{notice.text}</p></details>")
+    worse = new_entry("worse", standfirst=f"They say: {notice.text}")
+    early, good = new_entry("early"), new_entry("good")
+    with pytest.raises(DisclaimerBreach, match="2 times") as one:
+        publishing.publish(db, BASE, [bad, early])
+    assert "paragraph 2 of ferries/bad says the notice itself: take it out of the document" in one.value.remedy
+    assert "feedgen" not in one.value.remedy
+    assert entry(db, early).state == "published"
+    with pytest.raises(NeedsHuman, match="2 of 4 entries were not published") as both:
+        publishing.publish(db, BASE, [bad, early, worse, good])
+    assert "paragraph 2 of ferries/bad" in str(both.value)
+    assert "the standfirst of ferries/worse" in str(both.value)
+    assert [entry(db, one).state for one in (bad, worse, good)] == ["draft", "draft", "published"]
+    good = new_entry("later")
     with clock.shifted(timedelta(days=1)), db.transaction() as session:
         for each in (bad, good):
             publishing.schedule(session, session.get_one(Entry, each), clock.now() + timedelta(seconds=1))
     with clock.shifted(timedelta(days=2)):
-        assert [c.slug for c in embargo.publish_due(db, BASE)] == ["good"]
+        assert [c.slug for c in embargo.publish_due(db, BASE)] == ["later"]
 
 
 def test_overtaken_between_rendering_and_storing_it_renders_anew(
@@ -277,3 +286,27 @@ def test_a_text_that_comes_in_at_the_last_moment_waits(
     publishing.publish(db, BASE, [one])
     with db.reading() as session:
         assert session.get_one(Draft, one).source_hash == "newer"
+
+
+def test_words_that_published_texts_say_do_not_become_the_notice(db: Database, new_entry: NewEntry) -> None:
+    words = "The press speaks for itself and for no one else."
+    for slug, content in {
+        "one": {"body_html": "<p>First.</p>\n<p>It says: the <b>press</b> speaks\nfor itself and for no one else.</p>"},
+        "two": {"notes": [words]},
+        "three": {"body_html": "<p>The press speaks for itself, and for others.</p>"},
+        "four": {"standfirst": words},
+    }.items():
+        new_entry(slug, **content)
+    publishing.publish(db, BASE, [1, 2, 3])
+    before = feed(db)
+    with pytest.raises(
+        BadInput, match=r"published texts already: ferries/one \(paragraph 2\), ferries/two \(a note\);"
+    ):
+        publishing.set_notice(db, BASE, 1, "en", words)
+    publishing.catch_up(db, BASE)
+    assert feed(db) == before
+    publishing.withdraw(db, BASE, 1)
+    publishing.withdraw(db, BASE, 2)
+    assert publishing.set_notice(db, BASE, 1, "en", words).fresh
+    with db.reading() as session:
+        assert notices.current(session, 1, "en").text == words
