@@ -35,8 +35,9 @@ from bench.latency_world import HOSTS, feeds_of_a_probe, fill
 from bench.poll import free_port
 from bench.record import record
 from syndication.digests import issues
+from syndication.ledger.db import Database
 from syndication.ledger.tables import Feed, HubSubscription, HubTopic, Push
-from syndication.publishing import publish, rerender_all, set_notice
+from syndication.publishing import catch_up, publish, readdress, set_notice
 from syndication.settings import read_settings
 from syndication.wiring import Wiring, open_wiring
 from tests.faults.servers import postgresql_of_ones_own
@@ -44,7 +45,7 @@ from tests.faults.servers import postgresql_of_ones_own
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 20.0
 WARM = 2  # probes that are not counted: processes import and plan
-CUTS = {5: "daily", 10: "weekly"}  # probe → what is cut beside it
+CUTS = {4: "daily", 8: "weekly"}  # probe → what is cut beside it
 _PROBE = re.compile(rb"Probe (\d+) of")
 
 
@@ -107,6 +108,13 @@ def listen(http_port: int, smtp_port: int, seen: Queue[Seen]) -> None:
     asyncio.run(_listen(http_port, smtp_port, seen))
 
 
+def render(url: str, base_url: str) -> None:
+    """Helps to make the feeds before the service starts."""
+    db = Database(url)
+    catch_up(db, base_url)
+    db.close()
+
+
 class Watch(threading.Thread):
     """Asks one web process for the feeds until each shows a probe; `shown` is when the last did."""
 
@@ -162,7 +170,7 @@ def service(environment: dict[str, str], second_port: int) -> Iterator[None]:
 
 
 def main() -> None:
-    scale, probes = (20, 4) if "--small" in sys.argv else (1, 15)
+    scale, probes = (20, 4) if "--small" in sys.argv else (1, 12)
     context = multiprocessing.get_context("spawn")
     seen: Queue[Seen] = context.Queue()
     port, second_port, smtp_port, http_port = (free_port() for _ in range(4))
@@ -181,7 +189,11 @@ def main() -> None:
             wiring.db, entries=100_000 // scale, people=100_000 // scale, hub=10_000 // scale, probes=probes + WARM,
             port=http_port,
         )  # fmt: skip
-        rerender_all(wiring.db, wiring.base_url)
+        readdress(wiring.db, wiring.base_url, ())
+        other = context.Process(target=render, args=(postgresql.url, wiring.base_url))
+        other.start()
+        catch_up(wiring.db, wiring.base_url)
+        other.join()
         _nothing_is_news(wiring)
         print(f"the ledger is written in {time.perf_counter() - began:.0f} s", flush=True)
         with service(environment, second_port):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
@@ -59,9 +60,14 @@ def fill(db: Database, *, entries: int, people: int, hub: int, probes: int, port
 
 
 def _content(title: str, sentences: int, n: int) -> dict[str, object]:
+    return {**_body(sentences, n % AUTHORS, n % TOPICS), "title": title}
+
+
+@cache
+def _body(sentences: int, author: int, topic: int) -> dict[str, object]:
     made = EntryContent.model_validate(
-        {"title": title, "standfirst": "They float.", "body_html": f"<p>{SENTENCE * sentences}</p>",
-         "authors": [{"name": f"Author {n % AUTHORS + 1}"}], "topics": [f"Topic {n % TOPICS + 1}"]}
+        {"title": "T", "standfirst": "They float.", "body_html": f"<p>{SENTENCE * sentences}</p>",
+         "authors": [{"name": f"Author {author + 1}"}], "topics": [f"Topic {topic + 1}"]}
     )  # fmt: skip
     return made.model_dump(mode="json")
 
