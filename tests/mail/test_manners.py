@@ -85,6 +85,17 @@ def test_a_block_holds_its_own_mail_and_a_release_sends_all_of_it(wiring: Wiring
     assert states(wiring) == {"sent": 20}
 
 
+def test_new_mail_to_a_blocked_destination_waits_with_the_old(wiring: Wiring, relay: ScriptedRelay) -> None:
+    relay.script, relay.only = {"rcpt": BLOCKED}, world(wiring, 20, range(1, 9))
+    through(wiring, relay)
+    asked = len([line for talk in relay.talks for line in talk if line.startswith(b"RCPT")])
+    with wiring.db.transaction() as session:
+        session.execute(update(Delivery).where(Delivery.state == "deferred").values(due_at=clock.now(), held_by=None))
+    assert through(wiring, relay) == 8
+    assert len([line for talk in relay.talks for line in talk if line.startswith(b"RCPT")]) == asked, "none was tried"
+    assert the_one(wiring)["waiting"] == 8
+
+
 def test_a_probe_that_gets_through_opens_a_blocked_destination(wiring: Wiring, relay: ScriptedRelay) -> None:
     relay.script, relay.only = {"rcpt": BLOCKED}, world(wiring, 12, range(1, 9))
     through(wiring, relay)
