@@ -99,6 +99,15 @@ def publish_through_workers(wiring: Wiring, ids: Sequence[int], *, mail: bool, p
     except Exception:
         _as_before(wiring.db, ids, before)  # what could not be published waits as it did, not as due for ever
         raise
+    _catch_up(wiring)
+
+
+def _catch_up(wiring: Wiring) -> None:
+    """Renders the other feeds that are owed now, where there is no worker to do it."""
+    from syndication import publishing
+
+    if not workers_seen(wiring.db, "publish"):
+        publishing.catch_up(wiring.db, wiring.base_url)
 
 
 def schedule(
@@ -172,6 +181,7 @@ def correct(
     found = _id(wiring.db, entry)
     how = _severity(severity or ("correction" if summary else "typo"))
     publishing.correct(wiring.db, wiring.base_url, found, summary, severity=how, mail=mail)
+    _catch_up(wiring)
     embargo.publish_due(wiring.db, wiring.base_url)
     warn(wiring, [found])
     show(wiring.db, [found], as_json)
@@ -195,6 +205,7 @@ def withdraw(
     wiring = state()
     found = _id(wiring.db, entry)
     publishing.withdraw(wiring.db, wiring.base_url, found, reason, severity=_severity(severity), mail=mail)
+    _catch_up(wiring)
     embargo.publish_due(wiring.db, wiring.base_url)
     show(wiring.db, [found], as_json)
 

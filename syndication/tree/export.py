@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def export(
     with opened(root) as directory:
         if anew:
             directory.state.clear()
-        return asyncio.run(_Run(wiring, directory, hubs).go(wanted, progress))
+        with ThreadPoolExecutor(1) as apart:  # a thread that surely runs no loop yet
+            return apart.submit(asyncio.run, _Run(wiring, directory, hubs).go(wanted, progress)).result()
 
 
 class _Run:
