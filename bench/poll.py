@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 import requests
-from sqlalchemy import insert, select
+from sqlalchemy import insert, inspect, select
 
 from bench.publish import ledger
 from bench.record import record
@@ -235,9 +235,8 @@ def many(running: ExitStack, db: Database, few: str) -> dict[str, float]:
     """The same ledger with FEEDS feeds more: start, poll, memory once each was fetched (twice what the LRU holds), publish."""
     with db.transaction() as session:
         like = session.scalars(select(Feed).where(Feed.name == "s1")).one()
-        kept = {
-            c.name: getattr(like, c.key) for c in Feed.__table__.columns if c.name not in ("id", "name", "series_ids")
-        }
+        known = [attribute.key for attribute in inspect(Feed).column_attrs]
+        kept = {key: getattr(like, key) for key in known if key not in ("id", "name", "series_ids")}
         first = 1_000
         numbers = range(first, first + FEEDS)
         session.execute(insert(Feed), [{**kept, "id": n, "name": f"f{n}", "series_ids": [n]} for n in numbers])
