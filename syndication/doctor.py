@@ -214,7 +214,7 @@ def _deliveries(session: Session) -> list[Finding]:
     return [
         *found,
         Finding("note", "deliveries", f"{unknown} are unknown: the relay's answer was lost in a crash.",
-                "See `syndicate deliveries list --state unknown`; `syndicate deliveries retry` sends them again.")
+                "See `syndicate deliveries list --state unknown`; `syndicate deliveries resolve` decides about them.")
     ]  # fmt: skip
 
 

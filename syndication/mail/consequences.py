@@ -6,6 +6,8 @@ only by what is true of that person or that mail.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +15,7 @@ from syndication.ledger.claims import Outcome
 from syndication.mail.meaning import Meaning, meaning_of, retry_seconds
 
 REFUSED: Final = ("deferred", "failed")
+ILL_FROM: Final = 20  # people of one domain whom it calls unknown in one slice
 _DESTINATION = {
     "fine": "nothing changes",
     "slow": "it is sent less a second for a while",
@@ -37,6 +40,22 @@ def weighed(outcome: Outcome) -> Outcome:
 def calls_invalid(outcome: Outcome) -> bool:
     """Whether the answer says, for good, that there is nobody at this address."""
     return outcome.state == "failed" and meaning_of(outcome.reply).person == "invalid"
+
+
+def doubted(outcomes: Sequence[Outcome], domains: Mapping[int, str]) -> list[Outcome]:
+    """Where a domain suddenly knows hardly anybody any more it is the domain that is ill, a directory that is away, say: those
+    are tried again instead of believed. `domains`: delivery → mail domain."""
+    unknown, known = Counter[str](), Counter[str]()
+    for outcome in outcomes:
+        unknown[domains.get(outcome.delivery_id, "")] += calls_invalid(outcome)
+        known[domains.get(outcome.delivery_id, "")] += outcome.state == "sent"
+    ill = {domain for domain, count in unknown.items() if domain and count >= ILL_FROM and 4 * known[domain] < count}
+    return [
+        replace(outcome, state="deferred")
+        if calls_invalid(outcome) and domains.get(outcome.delivery_id) in ill
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def in_words(meaning: Meaning, reply: str) -> dict[str, str]:

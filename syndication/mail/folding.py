@@ -19,7 +19,7 @@ from syndication.ledger.bulk import among
 from syndication.ledger.claims import Claimed, Outcome
 from syndication.ledger.destinations import Destination, Hold, hold
 from syndication.ledger.mailings import Delivery, Letter
-from syndication.mail.consequences import calls_invalid, weighed
+from syndication.mail.consequences import calls_invalid, doubted, weighed
 from syndication.mail.gate import narrowed
 from syndication.mail.manners import Told, hear, providers_of, wake_next
 from syndication.wiring import Wiring
@@ -37,6 +37,7 @@ def fold_slice(wiring: Wiring, lease_id: int, outcomes: Sequence[Outcome], stale
         awake: list[Destination] = []
         if providers or told.turns.to:
             outcomes, awake = hear(session, told, outcomes, step, providers)
+        outcomes = doubted(outcomes, told.domains)
         issues = write_down(session, lease_id, outcomes, wiring.settings.retry_ladder)
         wake_next(session, awake, step)
         for (edition_id, keep), rows in stale.items():

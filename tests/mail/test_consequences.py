@@ -186,3 +186,27 @@ def test_a_try_that_the_provider_refused_for_our_speed_does_not_count() -> None:
     assert weighed(Outcome(1, "deferred", "421 4.7.28 rate")).free
     assert not weighed(Outcome(1, "deferred", "452 4.2.2 full")).free
     assert not weighed(Outcome(1, "sent", "250 ok")).free
+
+
+def test_a_domain_that_knows_nobody_any_more_is_doubted(wiring: Wiring, relay: ScriptedRelay) -> None:
+    """Its directory is away, say: nobody is suppressed for it, and all get their mail when it is back."""
+    new_issue(wiring.db, 25)
+    relay.script = {"rcpt": b"550 5.1.1 no such user"}
+    through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert set(session.scalars(select(Delivery.state))) == {"deferred"}
+        assert session.scalars(select(Suppression)).all() == []
+    relay.script = {}
+    with clock.shifted(timedelta(hours=1)):
+        through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert set(session.scalars(select(Delivery.state))) == {"sent"}
+
+
+def test_who_is_unknown_beside_many_who_are_not_is_believed(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 60)
+    gone = {f"p{n}@example.org" for n in range(1, 24)}
+    relay.script, relay.only = {"rcpt": b"550 5.1.1 no such user"}, gone
+    through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert len(session.scalars(select(Suppression)).all()) == len(gone)
