@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "discard": ("publishing", "discard", "Take away what was never published: a draft, a waiting change."),
     "entries": ("publishing", "entries", "List the entries and how each stands."),
     "subscribers": ("subscribers", "app", "People: list, show, import, export, end, lift, erase."),
-    "digest": ("digest", "app", "Issues: cut, list, show, pause, resume, cancel, test."),
+    "digest": ("digest", "app", "Issues: cut, list, show, watch, report, pause, resume, cancel, test."),
     "mail": ("mail", "app", "DKIM keys, and the DNS records that mail needs: key, records."),
     "deliveries": ("deliveries", "app", "Mail: list, explain, show, retry, resolve."),
     "destinations": ("destinations", "app", "Providers that asked for less mail or refuse it: list, release."),

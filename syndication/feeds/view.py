@@ -135,10 +135,10 @@ def clean(text: str) -> str:
 
 
 def summary_of(content: EntryContent) -> str:
-    """The standfirst, else the beginning of the body; plain text, one line."""
+    """The standfirst, else the beginning of the body, else (a picture alone) the title; plain text, one line."""
     if content.standfirst:
         return clean(" ".join(content.standfirst.split()))
-    text = clean(" ".join(visible_text(content.body_html).split()))
+    text = clean(" ".join((visible_text(content.body_html).strip() or content.title).split()))
     return text if len(text) <= SUMMARY_CHARACTERS else text[:SUMMARY_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from lxml import html as lxml_html
@@ -153,6 +153,8 @@ def transient(content: EntryContent) -> tuple[Revision, Entry, Publication]:
 
 @settings(max_examples=60, deadline=None)
 @given(ENTRY)
+@example({"title": "0", "standfirst": "", "body": '<p><img src="media:a.png" width="90" height="60" alt="0"></p>',
+          "authors": (), "topics": (), "related": ()})  # fmt: skip
 def test_the_four_say_the_same_of_any_entry(content: dict[str, object]) -> None:
     shown = item(1, **content)
     view = feed(shown)
