@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         300, ge=0, description="After a lost lease, how long a journal may still turn up."
     )
     slice_size: int = Field(500, ge=1, le=5_000, description="Deliveries one claim leases.")
-    freeze_chunk: int = Field(2_000, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
+    freeze_chunk: int = Field(2_500, ge=1, le=50_000, description="Subscribers frozen in one transaction.")
     spread_minutes: int = Field(
         0, ge=0, le=720, description="Mail of a daily or weekly issue is sent over so many minutes, evenly; 0: at once."
     )

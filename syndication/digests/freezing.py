@@ -37,7 +37,7 @@ _RING_EVERY = 20  # chunks
 _TRIES = 3  # of a chunk that met a deadlock
 
 
-def freeze(db: Database, issue_id: int, *, chunk: int = 2_000, spread_minutes: int = 0) -> None:
+def freeze(db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0) -> None:
     """Freezes the issue from where it stands; nothing to do for one that is frozen. `chunk`: subscribers a transaction.
     `spread_minutes`: over which a daily or weekly issue is sent.
 
@@ -68,7 +68,7 @@ def owed(session: Session) -> list[int]:
     return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
 
 
-def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_000, spread_minutes: int = 0) -> None:
+def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0) -> None:
     """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
     work = attempts.named("freeze", issue_id)
     for _ in attempts.in_turn(db, [work]):

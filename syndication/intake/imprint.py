@@ -73,7 +73,9 @@ def keep_series(session: Session, folder: Path) -> Series:
     series = session.scalars(select(Series).where(Series.slug == folder.name)).first()
     fresh = series is None
     if series is None:
-        if session.scalars(select(Feed.id).where(Feed.name == folder.name)).first() is not None:
+        # A series' own feed was made by another import this very moment: then the series meets its key and is read once more.
+        others = select(Feed.id).where(Feed.name == folder.name, Feed.kind != "series")
+        if session.scalars(others).first() is not None:
             raise Conflict(
                 f"there is a feed {folder.name!r} already;",
                 where=f"{folder.name}/",
