@@ -63,7 +63,7 @@ def django_app() -> Any:
             super().add_item_elements(handler, item)
             handler.addQuickElement("content", item["html"], {"type": "html"})
 
-    class Entries(Feed):  # type: ignore[type-arg,misc]
+    class Entries(Feed):  # type: ignore[type-arg,misc]  # Django has no types
         feed_type = Atom
         title, link = "Bench", "/"
 

@@ -26,6 +26,15 @@ COMMANDS: dict[str, list[str]] = {
     if service.get("build")
 }
 
+PUBLICATION = """[publication]
+slug = "harbour"
+name = "Harbour Office"
+url = "https://h.example"
+supporters_url = "https://h.example/s"
+postal_address = "1 Quay"
+default_series = "boats"
+"""
+
 
 class Service:
     """`start` and `kill` processes by their name in the compose file (`beat.2` is another beat); `cli` types a command.

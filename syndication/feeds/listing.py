@@ -36,7 +36,7 @@ def feeds(session: Session, base_url: str, kind: str = "") -> list[Row]:
         raise BadInput(f"{kind!r} is no kind of feed;", where="--kind", remedy=f"say one of {', '.join(KINDS)}.")
     publication = the_publication(session)
     largest = select(Artifact.feed_id, func.max(Artifact.size)).group_by(Artifact.feed_id)
-    sizes = {feed_id: size for feed_id, size in session.execute(largest)}  # noqa: C416  # rows are no pairs to mypy
+    sizes: dict[int, int] = dict(session.execute(largest).all())
     atom = select(Artifact.feed_id, Artifact.entry_revisions).where(Artifact.format == "atom")
     shown = {feed_id: len(revisions) for feed_id, revisions in session.execute(atom)}
     found = session.scalars(select(Feed).where(Feed.kind == kind if kind else Feed.kind != "scope").order_by(Feed.name))

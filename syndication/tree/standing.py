@@ -7,7 +7,7 @@ an equal key means equal bytes, and an entry that is published changes the keys 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -91,7 +91,7 @@ def _frame(session: Session, wiring: Wiring, publication: Publication, series: S
     )
 
 
-def _columns(row: Any, but: set[str] = frozenset()) -> list[tuple[str, object]]:  # type: ignore[assignment]
+def _columns(row: Any, but: Collection[str] = ()) -> list[tuple[str, object]]:
     return [(c.key, getattr(row, c.key)) for c in inspect(type(row)).column_attrs if c.key not in but]
 
 
@@ -101,7 +101,7 @@ def _entries(session: Session) -> dict[int, list[_Row]]:
     found = session.execute(
         select(*columns).where(Entry.state.in_(("published", "withdrawn"))).order_by(Entry.series_id)
     )
-    rows = (_Row(*row) for row in found if row.published_at is not None)  # type: ignore[arg-type]
+    rows = (_Row(*row) for row in found if row.published_at is not None)  # type: ignore[arg-type]  # mypy does not see the condition
     return {number: list(mine) for number, mine in groupby(rows, lambda row: row.series_id)}
 
 

@@ -11,16 +11,7 @@ from syndication import clock
 from syndication.ledger.db import Database
 from syndication.ledger.operations import Chair
 from tests.faults.servers import OwnBroker
-from tests.service import Service
-
-PUBLICATION = """[publication]
-slug = "harbour"
-name = "Harbour Office"
-url = "https://h.example"
-supporters_url = "https://h.example/s"
-postal_address = "1 Quay"
-default_series = "boats"
-"""
+from tests.service import PUBLICATION, Service
 
 
 def test_another_beat_takes_over(tmp_path: Path, fresh_postgresql: str, broker: OwnBroker) -> None:

@@ -18,7 +18,7 @@ from syndication.ledger.db import Database
 from syndication.publishing import catch_up, publish, rerender_all
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
 from tests.web.web_world import BASE, browser
 
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -16,7 +16,7 @@ from syndication.ledger import notices
 from syndication.ledger.content import Artifact, Entry, Feed
 from syndication.ledger.db import Database
 from syndication.publishing import correct, publish, rerender_all, set_notice, withdraw
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
 
 BASE = "https://n.example"
 

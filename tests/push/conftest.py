@@ -13,7 +13,7 @@ from syndication.publishing import rerender_all
 from syndication.push.sender import send_due
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.publishing.conftest import new_entry, publication  # noqa: F401
+from tests.publishing.conftest import new_entry, publication  # noqa: F401  # fixtures
 from tests.push.machine import Machine, running
 from tests.web.web_world import BASE, browser
 

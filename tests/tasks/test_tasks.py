@@ -20,7 +20,7 @@ from syndication.ledger.db import Database
 from syndication.ledger.mailings import Delivery
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401  # fixtures
 
 BASE = "http://127.0.0.1:8000"
 

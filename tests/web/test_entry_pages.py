@@ -18,7 +18,7 @@ from syndication.ledger.db import Database
 from syndication.settings import Settings
 from syndication.web.app import create_app
 from syndication.wiring import Wiring
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401
+from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
 
 BASE = "http://testserver"
 PIXEL = {"sha256": "ab" * 32, "ext": "png", "width": 1, "height": 1, "alt": "A dot"}
