@@ -42,7 +42,7 @@ test: $(VENV)/.ready-dev ## the whole suite, real servers included
 
 bench: $(VENV)/.ready-bench ## the benchmark tables (NAME=publish for one, ARGS= for its options)
 	scripts/setup bench
-	@for name in $(if $(NAME),$(NAME),publish poll freeze hub mail soak latency); do echo "== $$name"; $(PY) bench/$$name.py $(ARGS) || exit 1; done
+	@for name in $(if $(NAME),$(NAME),publish poll freeze hub mail soak pacing lifetime latency); do echo "== $$name"; $(PY) bench/$$name.py $(ARGS) || exit 1; done
 
 migration: $(VENV)/.ready-dev ## write the initial migration anew from the models
 	$(PY) -m syndication.ledger.migrations.generate

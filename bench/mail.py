@@ -3,8 +3,7 @@
 One issue for many, personalised, HTML and text together about 20 kB, sent by two workers as Celery's prefork pool has two;
 ledger (PostgreSQL, its commits synced), workers and sink share the machine. In the same run: a loop of `EmailMessage`, dkimpy
 and `smtplib`; Django's `send_messages` on one connection; and smtp-source, the C program, as the limit of the sink.
-Then our signed figures, SQLite, and a relay that is 50 ms away. `--small` is a smoke test; `--million` sends 1,000,000 and
-writes `results/mail_million.json`. Needs postfix (smtp-sink, smtp-source) and the extra `bench`.
+Then our signed figures, SQLite, and a relay that is 50 ms away. Needs postfix (smtp-sink, smtp-source) and the extra `bench`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from sqlalchemy import text
 
 from bench import mailing
 from bench.poll import free_port
-from bench.record import record
+from bench.record import flags, record
 from syndication.ledger.db import Database
 from syndication.mail import keys
 from syndication.mail.edition import parts_of
@@ -37,7 +36,6 @@ from syndication.mail.transport import Answer, Outgoing, Parcel
 from syndication.settings import Settings
 from syndication.wiring import open_wiring
 
-SMALL, MILLION = "--small" in sys.argv, "--million" in sys.argv
 SENTENCES = 9  # an entry's length, so that HTML and text together are about 20 kB
 WORKERS, CONNECTIONS = 2, 12
 ROUND_TRIP, FAR_CONNECTIONS = 0.05, 20
@@ -258,8 +256,11 @@ def told(name: str, measure: Callable[[], float]) -> float:
 
 
 def main() -> None:
-    people = {name: max(count // 40, 200) for name, count in PEOPLE.items()} if SMALL else PEOPLE
-    if MILLION:
+    asked = flags(
+        __doc__, small="a fortieth; results/ stays as it is", million="1,000,000 messages, into mail_million.json"
+    )
+    people = {name: max(count // 40, 200) for name, count in PEOPLE.items()} if asked.small else PEOPLE
+    if asked.million:
         rate, memory = ours(1_000_000)
         record(
             "mail_million", {"messages": 1_000_000, "unsigned_per_s": round(rate), "worker_rss_mb": round(memory, 1)}
@@ -282,7 +283,7 @@ def main() -> None:
     rsa, _ = ours(people["rsa"], key="rsa")
     ed25519, _ = ours(people["ed25519"], key="ed25519")
     sqlite, _ = ours(people["sqlite"], kind="sqlite")
-    many, _ = ours(people["many"], editions=MANY_EDITIONS if not SMALL else 100)
+    many, _ = ours(people["many"], editions=MANY_EDITIONS if not asked.small else 100)
     trip = round_trip()
     distant, _ = ours(people["far"], away=True)
     figures |= {
@@ -305,7 +306,7 @@ def main() -> None:
         "far_fraction_of_round_trips": round(distant / (FAR_CONNECTIONS / trip), 3),
         "worker_rss_mb": round(memory, 1),
     }
-    record("mail", figures)
+    record("mail", figures, whole=not asked.small)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Three difficult providers beside healthy ones, two workers, PostgreSQL: does each get all its mail, and does anybody wait?
 
 busy.example answers 421 above 20 a second, grey.example greylists everybody for 4 seconds, strict.example refuses all mail for
-policy after 500 and is released by the operator ten seconds after `syndicate destinations` shows that. `--small`: fewer people.
+policy after 500 and is released by the operator ten seconds after `syndicate destinations` shows that.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import embedded_postgres
-from mailing import fill
-from providers import LIMIT_A_SECOND, Providers, providers
-from record import record
 from sqlalchemy import func, select, text
 
+from bench.mailing import fill
+from bench.providers import LIMIT_A_SECOND, Providers, providers
+from bench.record import flags, record
 from syndication.ledger.db import Database
 from syndication.ledger.tables import Delivery
 from syndication.mail.restrictions import listing, release_named
@@ -30,7 +29,6 @@ from syndication.mail.sender import send_due
 from syndication.mail.transport import open_transport
 from syndication.wiring import open_wiring
 
-SMALL = "--small" in sys.argv
 HEALTHY = ("one.example", "two.example", "three.example")
 PEOPLE = {"busy.example": 600, "grey.example": 400, "strict.example": 800} | dict.fromkeys(HEALTHY, 1_500)
 WORKERS, LONGEST_SECONDS, LOOKS_AFTER_SECONDS = 2, 240, 10
@@ -49,8 +47,9 @@ def work() -> None:
 
 
 def main() -> None:
-    people = {domain: count // 4 if SMALL else count for domain, count in PEOPLE.items()}
-    if SMALL:
+    small = flags(__doc__, small="a quarter of the people; results/ stays as it is").small
+    people = {domain: count // 4 if small else count for domain, count in PEOPLE.items()}
+    if small:
         people["strict.example"] = 600
     with tempfile.TemporaryDirectory(prefix="pacing-") as name, providers() as relay:
         folder = Path(name)
@@ -68,7 +67,7 @@ def main() -> None:
             db.close()
         finally:
             server.cleanup()
-    record("pacing", figures)
+    record("pacing", figures, whole=not small)
     if figures["not_sent"] or figures["doubled"]:
         raise SystemExit("not everybody got it once")
 

@@ -6,7 +6,7 @@ figure is the median of the rounds, in requests a second. Ours counts each 200 o
 
 Beside it: docs/nginx.conf over the exported tree, Django's syndication framework, a FastAPI view that runs feedgen
 (`bench/contenders.py`); and the same service with ten thousand feeds: what a start, a poll, memory and a publish cost then.
-Needs wrk, nginx, taskset and two cores. `--quick`: one short round and 1,000 feeds.
+Needs wrk, nginx, taskset and two cores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import requests
 from sqlalchemy import insert, inspect, select
 
 from bench.publish import ledger
-from bench.record import record
+from bench.record import flags, record
 from syndication.feeds.archives import PAGE
 from syndication.feeds.artifacts import GZIP_LEVEL
 from syndication.ledger.content import Artifact, Entry, Feed, Revision
@@ -45,8 +45,7 @@ from syndication.tree.export import export
 from syndication.wiring import Wiring
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS, ROUNDS, FEEDS = (1, 1, 1_000) if "--quick" in sys.argv else (2, 5, 10_000)
-CONNECTIONS = 64
+SECONDS, CONNECTIONS = 2, 64
 SERVER_CORE, CLIENT_CORE = "0", "1"
 NGINX = """worker_processes 1; daemon off; pid {dir}/{name}.pid; error_log {dir}/error.log; {user}
 events {{ worker_connections 1024; }}
@@ -104,6 +103,8 @@ def rate(url: str, headers: dict[str, str], status: int) -> float:
 
 
 def main() -> None:
+    small = flags(__doc__, small="one short round, 1,000 feeds; results/ stays as it is").small
+    rounds, feeds = (1, 1_000) if small else (5, 10_000)
     missing = [tool for tool in ("wrk", "nginx", "taskset") if shutil.which(tool) is None]
     if missing:
         raise SystemExit(f"This bench needs {' and '.join(missing)}: scripts/setup bench")
@@ -133,10 +134,10 @@ def main() -> None:
             "fastapi_feedgen": running.enter_context(contender(items, "asgi", "fastapi_app")),
         }
         time.sleep(1)  # a date is said from its second on
-        figures = measured(addresses) | {"gzip_bytes": len(sent), "cold_start_seconds": few_start}
-        figures |= many(running, db, ours)
+        figures = measured(addresses, rounds) | {"gzip_bytes": len(sent), "cold_start_seconds": few_start}
+        figures |= many(running, db, ours, feeds, rounds)
         db.close()
-    record("poll", figures)
+    record("poll", figures, whole=not small)
 
 
 def granian(port: int, interface: str = "asgi", app: str = "syndication.web.app:application") -> list[str]:
@@ -201,7 +202,7 @@ def entries(db: Database) -> list[dict[str, str]]:
         ]  # fmt: skip
 
 
-def measured(addresses: dict[str, str]) -> dict[str, float]:
+def measured(addresses: dict[str, str], times: int) -> dict[str, float]:
     """Each figure's median over the rounds, and what fraction of nginx ours is."""
     zipped = {"Accept-Encoding": "gzip"}
     said = {name: requests.get(url, headers=zipped, timeout=5).headers for name, url in addresses.items()}
@@ -218,7 +219,7 @@ def measured(addresses: dict[str, str]) -> dict[str, float]:
     asked["nginx_304_by_etag_per_second"] = (addresses["nginx"], bare, 304)
     asked["nginx_200_gzip_per_second"] = (addresses["nginx"], {}, 200)
     rounds: dict[str, list[float]] = {name: [] for name in asked}
-    for _ in range(ROUNDS):
+    for _ in range(times):
         for name, (url, headers, status) in asked.items():
             rounds[name].append(rate(url, headers, status))
     figures = {name: statistics.median(rates) for name, rates in rounds.items()}
@@ -231,18 +232,18 @@ def measured(addresses: dict[str, str]) -> dict[str, float]:
     return figures
 
 
-def many(running: ExitStack, db: Database, few: str) -> dict[str, float]:
-    """The same ledger with FEEDS feeds more: start, poll, memory once each was fetched (twice what the LRU holds), publish."""
+def many(running: ExitStack, db: Database, few: str, feeds: int, times: int) -> dict[str, float]:
+    """The same ledger with so many feeds more: start, poll, memory once each was fetched (twice the LRU), publish."""
     with db.transaction() as session:
         like = session.scalars(select(Feed).where(Feed.name == "s1")).one()
         known = [attribute.key for attribute in inspect(Feed).column_attrs]
         kept = {key: getattr(like, key) for key in known if key not in ("id", "name", "series_ids")}
         first = 1_000
-        numbers = range(first, first + FEEDS)
+        numbers = range(first, first + feeds)
         session.execute(insert(Feed), [{**kept, "id": n, "name": f"f{n}", "series_ids": [n]} for n in numbers])
         columns = [c for c in Artifact.__table__.columns if c.name != "feed_id"]
-        for start in range(first, first + FEEDS, 100):
-            mine = Feed.id.between(start, min(start + 99, first + FEEDS - 1))
+        for start in range(first, first + feeds, 100):
+            mine = Feed.id.between(start, min(start + 99, first + feeds - 1))
             hundred = select(Feed.id, *columns).join(Artifact, Artifact.feed_id == like.id).where(mine)
             session.execute(insert(Artifact).from_select(["feed_id", *(c.name for c in columns)], hundred))
     port, base = _port_and_base()
@@ -258,21 +259,21 @@ def many(running: ExitStack, db: Database, few: str) -> dict[str, float]:
     asked = {"Accept-Encoding": "gzip", "If-None-Match": tag}
     here, there = [], []
     few_tag = requests.get(few, headers={"Accept-Encoding": "gzip"}, timeout=5).headers["etag"]
-    for _ in range(ROUNDS):
+    for _ in range(times):
         here.append(rate(url, asked, 304))
         there.append(rate(few, asked | {"If-None-Match": few_tag}, 304))
-    times = []
+    took = []
     for n in range(101, 106):
         began = time.perf_counter()
         publish(db, few.rpartition("/feeds")[0], [n])
-        times.append(time.perf_counter() - began)
+        took.append(time.perf_counter() - began)
     return {
-        "many_feeds": FEEDS,
+        "many_feeds": feeds,
         "many_cold_start_seconds": start,
         "many_resident_mb": resident / 1e6,
         "many_304_by_etag_per_second": statistics.median(here),
         "many_ratio_304_to_few": statistics.median(here) / statistics.median(there),
-        "many_publish_ms": statistics.median(times) * 1000,
+        "many_publish_ms": statistics.median(took) * 1000,
     }
 
 

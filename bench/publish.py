@@ -2,7 +2,6 @@
 
 Three ledgers, alike but for the size of their archive (10, 100 and 100,000), are published into in turn, entry by entry; the
 figures are ratios of the medians. The feeds of the smallest are not full yet, so that 100 is the fair comparison.
-`--small` takes 2,000 instead of 100,000.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sqlalchemy import insert
 
-from bench.record import record
+from bench.record import flags, record
 from syndication import clock, publishing
 from syndication.content import EntryContent
 from syndication.feeds.artifacts import ensure_feed
@@ -98,7 +97,8 @@ def ledger(folder: Path, archive: int) -> Database:
 
 
 def main() -> None:
-    large = 2_000 if "--small" in sys.argv else 100_000
+    small = flags(__doc__, small="an archive of 2,000; results/ stays as it is").small
+    large = 2_000 if small else 100_000
     times: dict[int, list[float]] = {10: [], 100: [], large: []}
     with tempfile.TemporaryDirectory() as folder:
         ledgers = {size: ledger(Path(folder), size) for size in times}
@@ -118,6 +118,7 @@ def main() -> None:
             "ratio_large_to_10": round(most / ten, 3),
             "ratio_large_to_100": round(most / hundred, 3),
         },
+        whole=not small,
     )
 
 

@@ -45,7 +45,7 @@ from syndication.ledger.tables import Delivery, Issue, Lease, Subscriber
 from tests.faults.fault_relay import FaultRelay, answering
 from tests.faults.servers import OwnBroker, OwnPostgresql, broker_of_ones_own, postgresql_of_ones_own
 
-CONNECTIONS = 3
+WHOLE, CONNECTIONS = 100_000, 3
 WHOLE_EVERY = 4  # every fourth kill takes a worker with all its children
 FOR_NOW = b"450 4.2.0 not now, come back"
 LADDER_MINUTES = "0.5,1,2,4"
@@ -247,14 +247,16 @@ def account(db: Database, relay: FaultRelay) -> dict[str, float]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--people", type=int, default=100_000)
+    options.add_argument("--people", type=int, default=WHOLE, help=f"only {WHOLE:,} are written into results/")
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # by way of `finally`: nothing is left running
     figures, course = soak(chosen.people, chosen.kills, chosen.seed)
-    file = record("soak", figures)
-    file.with_suffix(".svg").write_text(plot(course, figures), "utf-8")
+    whole = chosen.people == WHOLE
+    file = record("soak", figures, whole=whole)
+    if whole:
+        file.with_suffix(".svg").write_text(plot(course, figures), "utf-8")
     never = (
         "equation_off_by",
         "lost",
