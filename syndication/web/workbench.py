@@ -44,7 +44,9 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
             number = request.path_params.get("entry")
             newest = mailed(session, offered, mails) or next(iter(offered), None)
             entry = newest if number is None else _published(session, number)
-            feeds = session.scalars(select(Feed.name).where(Feed.private.is_(False), Feed.gone.is_(False))).all()
+            public = (Feed.private.is_(False), Feed.gone.is_(False))
+            near = ("all", entry.series.slug) if entry else ("all",)
+            feeds = session.scalars(select(Feed.name).where(*public, Feed.name.in_(near))).all()
             html = wiring.renderer.render(
                 "web/workbench.html",
                 publication=publication,

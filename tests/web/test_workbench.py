@@ -39,6 +39,9 @@ def test_four_panes_each_with_the_notice_marked_once(client: TestClient, mailed:
         assert "Tideway Institute" in mark.text_content()
     assert f"/outbox/{delivery}" in answer.text
     assert "/feeds/ferries.atom" in answer.text
+    assert {a.partition(".")[0] for a in page.xpath("//li/a/@href") if a.startswith("/feeds/")} == {
+        "/feeds/", "/feeds/all", "/feeds/ferries",
+    }, "of a thousand feeds those near the entry"  # fmt: skip
     assert "scope-1" not in answer.text
 
 
