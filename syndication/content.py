@@ -93,6 +93,7 @@ class EntryDraft(Record):
     identity: str | None = None
     series: str | None = None
     slug: str
+    says_slug: bool = False  # the document itself does, not only its file's name
     part: int | None = None
     published_at: datetime | None = None
     publish_at: datetime | None = None

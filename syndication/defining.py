@@ -8,7 +8,7 @@ made again has its old id.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
@@ -20,6 +20,7 @@ from syndication.errors import BadInput, Conflict, NotFound, TryLater
 from syndication.feeds import artifacts, naming, scope
 from syndication.ledger.content import Artifact, Feed, FeedMark, FeedPage, Publication, Series
 from syndication.ledger.db import Database, ring_after_commit
+from syndication.ledger.former import FormerSeries, present_slugs
 from syndication.ledger.lookup import the_publication
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.operations import Reader
@@ -65,6 +66,8 @@ def define(session: Session, publication: Publication, said: Definition, *, wher
     Raises BadInput, or Conflict where the name belongs to something else.
     """
     _check(session, said, where)
+    slugs = present_slugs(session)
+    said = replace(said, series=tuple(slugs.get(one, one) for one in said.series))
     feed = session.scalars(select(Feed).where(Feed.publication_id == publication.id, Feed.name == said.name)).first()
     if feed is not None and feed.kind != "named":
         raise Conflict(f"{said.name!r} is the feed of a series;", where=where, remedy="choose another name.")
@@ -101,9 +104,12 @@ def _check(session: Session, said: Definition, where: str) -> None:
             where=where,
             remedy="use small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
         )
-    if session.scalars(select(Series.id).where(Series.slug == said.name)).first() is not None:
+    had = select(FormerSeries.series_id).where(FormerSeries.slug == said.name)
+    if session.scalars(select(Series.id).where(Series.slug == said.name).union(had)).first() is not None:
         raise Conflict(
-            f"there is a series {said.name!r}, and its feed has that name;", where=where, remedy="choose another name."
+            f"there is a series {said.name!r}, or was, and its feed has that name;",
+            where=where,
+            remedy="choose another name.",
         )
     if not said.title.strip():
         raise BadInput(f"the feed {said.name} has no title;", where=where, remedy="give it one.")
@@ -125,7 +131,7 @@ def _check(session: Session, said: Definition, where: str) -> None:
 
 def known_series(session: Session, slugs: Sequence[str], where: str = "") -> None:
     """Raises NotFound for one that is not there."""
-    known = list(session.scalars(select(Series.slug)))
+    known = [*session.scalars(select(Series.slug)), *present_slugs(session)]
     for slug in slugs:
         if slug not in known:
             near = get_close_matches(slug, known, n=3) or sorted(known)[:5]
@@ -223,6 +229,7 @@ def compose(db: Database, base_url: str, name: naming.Name) -> bool:
             found = Feed(
                 publication_id=publication.id, name=str(name), kind="composed", series_ids=series_ids, wants=wants,
                 digest=name.digest, asked_at=now, wanted_seq=seq, epoch=int(now.timestamp()) // 60,
+                minted=str(naming.with_slugs(name, _first_slugs(session, name))),
             )  # fmt: skip
             session.add(found)  # its epoch: if it was here before, its pages had other addresses
             session.flush()
@@ -230,6 +237,12 @@ def compose(db: Database, base_url: str, name: naming.Name) -> bool:
         feed_id = found.id
     artifacts.render_one(db, base_url, feed_id)
     return True
+
+
+def _first_slugs(session: Session, name: naming.Name) -> dict[str, str]:
+    """Of the series in a name: present slug → first one."""
+    found = session.execute(select(Series.slug, Series.minted).where(Series.slug.in_(name.parts)))
+    return {row.slug: row.minted for row in found}
 
 
 def note_asked(db: Database, names: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from syndication.audience.addresses import Address, parse
 from syndication.errors import BadInput
+from syndication.ledger.former import FormerSeries
 from syndication.ledger.tables import Publication, Series
 
 CADENCES: Final = ("at-once", "daily", "weekly")
@@ -99,9 +100,10 @@ def scopes_named(publication: Publication, names: Iterable[str], known: Mapping[
 
 
 def known_series(session: Session, publication_id: int) -> dict[str, int]:
-    """slug → id, in alphabetical order of titles."""
+    """slug → id, in alphabetical order of titles; then the slugs that series had before, which old forms and lists name."""
     query = select(Series.slug, Series.id).where(Series.publication_id == publication_id).order_by(Series.title)
-    return {row.slug: row.id for row in session.execute(query)}
+    had = select(FormerSeries.slug, FormerSeries.series_id.label("id"))
+    return {row.slug: row.id for named in (query, had) for row in session.execute(named)}
 
 
 def cadence_named(name: str) -> str:

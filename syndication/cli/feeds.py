@@ -93,17 +93,24 @@ def end(
 
 @app.command()
 def check(
-    base_url: Annotated[str, typer.Option(help="As if the service were at this address.")] = "", as_json: AsJson = False
+    base_url: Annotated[str, typer.Option(help="As if the service were at this address.")] = "",
+    series: Annotated[
+        list[str] | None, typer.Option(metavar="OLD=NEW", help="As if a series had this slug; several may be named.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """What readers would see anew if every feed were made now, with these settings: compared with what was last served.
 
     The exit status is 1 where an item would come back as new.
     """
+    from syndication import defining
     from syndication.feeds import checking
 
+    slugs = dict(_renaming(one) for one in series or ())
     wiring = state()
     with wiring.db.reading() as session:
-        found = checking.compare(session, base_url.rstrip("/") or wiring.base_url)
+        defining.known_series(session, list(slugs), "--series")
+        found = checking.compare(session, base_url.rstrip("/") or wiring.base_url, slugs)
     if as_json:
         emit(found, True)
     else:
@@ -150,6 +157,16 @@ def diff(name: Name, as_json: AsJson = False) -> None:
     wiring = state()
     with wiring.db.reading() as session:
         emit(defining.feed_named(session, name).history, as_json, ("at", "number", "why"))
+
+
+def _renaming(said: str) -> tuple[str, str]:
+    from syndication.errors import BadInput
+    from syndication.feeds.naming import is_name
+
+    old, _, new = said.partition("=")
+    if not is_name(new):
+        raise BadInput(f"{said!r} names no slug to come;", where="--series", remedy="write OLD=NEW.")
+    return old, new
 
 
 def _tell(base_url: str, made: dict[str, str], token: str | None, as_json: bool) -> None:

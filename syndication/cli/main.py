@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "withdraw": ("publishing", "withdraw", "Take an entry back everywhere."),
     "discard": ("publishing", "discard", "Take away what was never published: a draft, a waiting change."),
     "entries": ("publishing", "entries", "List the entries and how each stands."),
+    "rename": ("renaming", "rename", "Give a published entry another address; the old one leads there."),
+    "series": ("renaming", "app", "Series: list, rename."),
     "subscribers": ("subscribers", "app", "People: list, show, import, export, end, lift, erase."),
     "digest": ("digest", "app", "Issues: cut, list, show, watch, report, pause, resume, cancel, test."),
     "mail": ("mail", "app", "DKIM keys, and the DNS records that mail needs: key, records."),

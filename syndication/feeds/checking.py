@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syndication.feeds.artifacts import render
-from syndication.ledger.content import Artifact, Feed
+from syndication.ledger.content import Artifact, Feed, Series
 from syndication.ledger.lookup import the_publication
 
 
@@ -27,14 +28,24 @@ class Compared:
     moved_items: int
 
 
-def compare(session: Session, base_url: str) -> Compared:
-    """Renders every feed that is not put together on demand as it would be now, and keeps nothing."""
+def compare(session: Session, base_url: str, slugs: Mapping[str, str] | None = None) -> Compared:
+    """Renders every feed that is not put together on demand as it would be now, with other `slugs` of series (old → new)
+    where there are some, and keeps nothing."""
+    with session.no_autoflush:
+        return _compare(session, base_url, slugs or {})
+
+
+def _compare(session: Session, base_url: str, slugs: Mapping[str, str]) -> Compared:
     publication = the_publication(session)
     reappear: list[list[str]] = []
     moved: dict[str, str] = {}
     items = moved_items = 0
     feeds = session.scalars(select(Feed).where(Feed.gone.is_(False), Feed.kind != "composed").order_by(Feed.id)).all()
+    for series in session.scalars(select(Series).where(Series.slug.in_(slugs))):
+        series.slug = slugs[series.slug]
     for feed in feeds:
+        if feed.kind == "series":
+            feed.name = slugs.get(feed.name, feed.name)
         stored = session.get(Artifact, (feed.id, "json"))
         if stored is None:
             continue
@@ -65,6 +76,6 @@ def in_words(found: Compared) -> str:
     if found.moved_items:
         lines.append(f"{found.moved_items} items have another address and the same id: readers keep them as they are.")
     if found.moved_feeds:
-        lines.append("Feeds move; let the old host answer 301:")
+        lines.append("Feeds move; an old host has to answer 301 (an old slug here does so by itself):")
         lines += [f"  {old} → {new}" for old, new in found.moved_feeds.items()]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anyascii import anyascii
@@ -48,6 +48,11 @@ def parsed(name: str) -> Name | None:
         return None
     whole = ("all",) if "all" in parts else tuple(sorted(set(parts)))
     return Name(whole, digest)
+
+
+def with_slugs(name: Name, slugs: Mapping[str, str]) -> Name:
+    """The name where series have other slugs (former → present)."""
+    return Name(tuple(sorted({slugs.get(part, part) for part in name.parts})), name.digest)
 
 
 def is_name(name: str) -> bool:

@@ -62,7 +62,7 @@ def items_of(session: Session, publication: Publication, feed: Feed, base_url: s
         end = end_of(begin, feed.digest, zone)
         shown = [entry for entry in entries if entry.state == "published"]
         if end <= now and shown and len(items) < ITEMS:
-            tag = f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}:{begin.isoformat()}"
+            tag = f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.minted}:{begin.isoformat()}"
             updated = max(end, *(entry.updated_at or end for entry in entries))
             items.append(
                 _item(

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import ColumnElement, and_, delete, insert, select
 from sqlalchemy.orm import Session
 
-from syndication.feeds.naming import mark_name, marks_of, takes
+from syndication.feeds.naming import mark_name, marks_of, parsed, takes, with_slugs
 from syndication.ledger.content import Entry, Feed, FeedMark, Mark, Publication, Series
+from syndication.ledger.former import present_slugs
 from syndication.ledger.lookup import content_of
 
 EVERYTHING = "*"
@@ -77,6 +78,12 @@ def keep_marks(session: Session, publication: Publication, entries: Iterable[Ent
         if entry.state == "published":
             all_marks |= {key: words for key, words in marks.items() if key not in all_marks}
     return all_marks
+
+
+def present_name(session: Session, name: str) -> str:
+    """What a feed is called that had this name, before a series in it was renamed; empty where no feed had it."""
+    said, slugs = parsed(name), present_slugs(session)
+    return str(with_slugs(said, slugs)) if said is not None and slugs.keys() & set(said.parts) else ""
 
 
 def open_feeds(session: Session, publication: Publication, marks: Mapping[str, str]) -> None:

@@ -40,7 +40,7 @@ def feed_view(
     older_urls = {fmt: archives.address(base_url, feed, older, fmt) for fmt in FORMATS} if older else {}
     about = describe(session, publication, feed, base_url)
     return FeedView(
-        id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.name}",
+        id=f"tag:{publication.tag_authority},{publication.tag_date}:feed:{feed.minted}",
         title=clean(about.title),
         description=clean(about.text),
         language=publication.language,

@@ -85,15 +85,17 @@ def _tree(db: Database, looked: Looked, root: Path, wanted: Path, report: Import
             continue
         try:
             stays_inside(folder, root, f"{folder.name}/")
-            once_more(db, lambda session, folder=folder: keep_series(session, folder))  # type: ignore[misc]
+            series = once_more(db, lambda session, folder=folder: keep_series(session, folder))  # type: ignore[misc]
         except SyndicationError as error:
             report.fail(error, f"{folder.name}/{SERIES}")
             if wanted != root:
                 return False
             continue
+        if series.slug != folder.name:
+            report.warn(f"{folder.name}/", f"this series is called {series.slug} now; give the folder that name")
         if whole:
             looked.documents += [(path, root) for path in found]
-            looked.series.append(folder.name)
+            looked.series.append(series.slug)
             _say_what_is_not_read(files, root, report)
     if whole and wanted == root:
         _say_what_has_no_series(root, report)

@@ -6,6 +6,7 @@ of another is refused in words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,10 +20,12 @@ from syndication.feeds.artifacts import ensure_feed
 from syndication.feeds.disclaimers import STANDARD
 from syndication.feeds.naming import is_name
 from syndication.intake.tree import PUBLICATION, SERIES, PublicationFile, read_publication, read_series
+from syndication.ledger import former
 from syndication.ledger.content import Feed, Publication, Series
 from syndication.ledger.lookup import the_publication
 from syndication.press import touch
 from syndication.publishing import add_notice
+from syndication.renaming import rename_series
 
 
 def keep_publication(session: Session, file: Path) -> Publication:
@@ -61,16 +64,18 @@ def keep_publication(session: Session, file: Path) -> Publication:
 
 
 def keep_series(session: Session, folder: Path) -> Series:
-    """The series of a folder; its slug is the folder's name."""
+    """The series of a folder; its slug is the folder's name, unless the series was renamed by hand since. A folder of a new
+    name is the series that `formerly` names, renamed."""
     if not is_name(folder.name):
         raise BadInput(
             f"{folder.name!r} cannot be the slug of a series;",
             where=f"{folder.name}/",
             remedy="name the folder in small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
         )
-    said = read_series(folder / SERIES, f"{folder.name}/{SERIES}")
+    where = f"{folder.name}/{SERIES}"
+    said = read_series(folder / SERIES, where)
     publication = the_publication(session)
-    series = session.scalars(select(Series).where(Series.slug == folder.name)).first()
+    series = former.series_at(session, folder.name) or _renamed(session, said.formerly, folder.name, where)
     fresh = series is None
     if series is None:
         # A series' own feed was made by another import this very moment: then the series meets its key and is read once more.
@@ -90,6 +95,15 @@ def keep_series(session: Session, folder: Path) -> Series:
     ensure_feed(session, publication, series.slug, "series", [series.id])
     if not fresh and before != _facts(series):
         touch(session, publication.id)
+    return series
+
+
+def _renamed(session: Session, formerly: Sequence[str], slug: str, where: str) -> Series | None:
+    """The series that had one of these slugs, under its new one."""
+    found = (former.series_at(session, was) for was in formerly)
+    series = next((one for one in found if one is not None), None)
+    if series is not None:
+        rename_series(session, series, slug, where=where)
     return series
 
 

@@ -21,11 +21,13 @@ from syndication.content import EntryDraft
 from syndication.errors import BadInput
 from syndication.intake.once_more import Meanwhile
 from syndication.intake.report import Imported
+from syndication.ledger import former
 from syndication.ledger.content import Draft, Entry, Media, Publication, Revision, Series
 from syndication.ledger.db import ledger_now
 from syndication.ledger.lookup import entry_named
 from syndication.press import touch
 from syndication.publishing import mint_tag, schedule
+from syndication.renaming import rename_entry
 
 _TWINS = 50  # entries of one title that are looked through for one whose document is gone
 
@@ -135,7 +137,7 @@ def _named(work: Keeping, publication: Publication) -> Entry:
 def _known(work: Keeping, publication: Publication) -> Entry | None:
     session, draft = work.session, work.draft
     mine = select(Entry).where(Entry.publication_id == publication.id)
-    entry = session.scalars(mine.where(Entry.identity == work.identity)).first()
+    entry = session.scalars(mine.where(Entry.identity.in_(_identities(work)))).first()
     if entry is not None:
         return entry
     if draft.identity:  # an `id` that the document did not have before
@@ -163,6 +165,16 @@ def _known(work: Keeping, publication: Publication) -> Entry | None:
             )
             break
     return None
+
+
+def _identities(work: Keeping) -> list[str]:
+    """The document's own; in a series that was renamed, also those of the same file under the folder's other names."""
+    folder, _, rest = work.draft.source.partition("/")
+    names = [*former.slugs_of(work.session, work.series), work.series.slug]
+    if work.root is None or work.draft.identity or not rest or folder not in names:
+        return [work.identity]
+    others = [path_identity(f"{name}/{rest}") for name in names if name != folder]
+    return [work.identity, *(one for one in others if not still_there(one, work.root))]
 
 
 def still_there(identity: str, root: Path | None) -> bool:
@@ -195,9 +207,17 @@ def _time(work: Keeping, entry: Entry) -> None:
 
 
 def _settle(work: Keeping, entry: Entry, publication: Publication) -> None:
-    """A published entry keeps its address; its place in the series is not part of its text and moves at once."""
-    if (entry.slug, entry.series_id) != (work.draft.slug, work.series.id):
-        work.warnings.append(f"published entries keep their address: it stays {entry.series.slug}/{entry.slug}")
+    """A published entry keeps its address, unless its document says another slug itself: that, and its place in the series, are
+    not part of its text and move at once. A slug that it had before moves nothing: it was renamed since."""
+    said = work.draft.slug
+    place = f"{entry.series.slug}/{entry.slug}"
+    if entry.series_id != work.series.id or (entry.slug != said and not work.draft.says_slug):
+        work.warnings.append(f"published entries keep their address: it stays {place}")
+    elif entry.slug != said and former.entry_at(work.session, entry.series_id, said) is entry:
+        work.warnings.append(f"`slug: {said}` is what it was called before; it stays {place}")
+    elif entry.slug != said:
+        rename_entry(work.session, entry, said, where=work.draft.source)
+        work.warnings.append(f"{place} is {entry.series.slug}/{said} now; the old address leads there")
     if entry.part != work.draft.part:
         entry.part = work.draft.part
         touch(work.session, publication.id)
@@ -205,12 +225,12 @@ def _settle(work: Keeping, entry: Entry, publication: Publication) -> None:
 
 def _free(work: Keeping) -> None:
     draft, series = work.draft, work.series
-    taken = work.session.scalars(select(Entry).where(Entry.series_id == series.id, Entry.slug == draft.slug)).first()
+    taken = former.entry_at(work.session, series.id, draft.slug)
     if taken is not None and taken.identity == work.identity:
         raise Meanwhile(f"{work.identity} was imported meanwhile;")
     if taken is not None:
         raise BadInput(
-            f"the slug {draft.slug!r} of series {series.slug} belongs to another entry ({taken.identity});",
+            f"the slug {draft.slug!r} of series {series.slug} belongs to another entry, or did ({taken.identity});",
             where=draft.source,
             remedy=f"give it a `slug` of its own, or import it with --as {taken.id} if it is that entry.",
         )

@@ -88,6 +88,7 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         identity=front.id,
         series=front.series,
         slug=slugified(front.slug or (name if in_tree else front.title)) or _handle(source if in_tree else front.title),
+        says_slug=bool(front.slug),
         part=front.part if front.part is not None else number,
         published_at=published_at,
         publish_at=publish_at,

@@ -125,6 +125,7 @@ class SeriesFile(_File):
     order: Literal["newest", "part"] = "newest"
     note: str = ""
     ended: bool = False
+    formerly: tuple[str, ...] = ()  # slugs that it had: their addresses lead here
 
 
 def read_publication(file: Path, source: str) -> PublicationFile:

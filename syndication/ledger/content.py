@@ -6,6 +6,7 @@ the publishing transaction, so numbers commit in order: a reader that has seen e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,11 @@ from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uniqu
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from syndication.ledger.base import Base, BigId
+
+
+def _as(column: str) -> Callable[[Any], str]:
+    """A default: what the row has in another column."""
+    return lambda context: str(context.get_current_parameters()[column])
 
 
 class Publication(Base):
@@ -68,6 +74,7 @@ class Series(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
     slug: Mapped[str] = mapped_column(String(100))
+    minted: Mapped[str] = mapped_column(String(100), default=_as("slug"))  # its first slug: what ids are made of
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, default="")
     order: Mapped[str] = mapped_column("sort_order", String(10), default="newest")  # newest | part
@@ -196,6 +203,7 @@ class Feed(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))
     name: Mapped[str] = mapped_column(String(320))
+    minted: Mapped[str] = mapped_column(String(320), default=_as("name"))  # what its ids are made of; stays
     kind: Mapped[str] = mapped_column(String(10))
     series_ids: Mapped[list[Any]]
     wants: Mapped[list[Any]] = mapped_column(default=list)

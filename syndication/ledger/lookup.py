@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from syndication.content import EntryContent
 from syndication.errors import NotFound
+from syndication.ledger import former
 from syndication.ledger.content import Draft, Entry, Publication, Revision, Series
 
 
@@ -23,14 +24,15 @@ def the_publication(session: Session) -> Publication:
 
 
 def series_named(session: Session, slug: str) -> Series:
-    series = session.scalars(select(Series).where(Series.slug == slug)).first()
+    """By its slug, or one that it had."""
+    series = former.series_at(session, slug)
     if series is None:
         raise NotFound(f"there is no series {slug!r};", remedy=_near(slug, session.scalars(select(Series.slug)).all()))
     return series
 
 
 def entry_named(session: Session, ref: str) -> Entry:
-    """An entry by id, `series/slug`, a slug that is unique, or its tag URI."""
+    """An entry by id, `series/slug` (also as it was before), a slug that is unique, or its tag URI."""
     query = select(Entry).join(Series, Entry.series_id == Series.id)
     if ref.isdigit():
         query = query.where(Entry.id == int(ref))
@@ -38,7 +40,9 @@ def entry_named(session: Session, ref: str) -> Entry:
         query = query.where(Entry.tag_uri == ref)
     elif "/" in ref:
         series, slug = ref.strip("/").split("/")[-2:]
-        query = query.where(Series.slug == series, Entry.slug == slug)
+        owner = former.series_at(session, series)
+        found_at = former.entry_at(session, owner.id, slug) if owner is not None else None
+        query = query.where(Entry.id == (found_at.id if found_at is not None else None))
     else:
         query = query.where(Entry.slug == ref)
     found = session.scalars(query.limit(2)).all()

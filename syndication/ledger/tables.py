@@ -18,6 +18,7 @@ from syndication.ledger.content import (
     Series,
 )
 from syndication.ledger.destinations import Destination
+from syndication.ledger.former import FormerEntry, FormerSeries
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.mailings import Carried, Delivery, Edition, EditionEntry, Issue, Lease, Letter
 from syndication.ledger.operations import Attempt, Chair, Fact, Reader, Seen
@@ -27,7 +28,8 @@ from syndication.ledger.relay_use import RelayUse
 
 __all__ = [
     "Artifact", "Attempt", "Base", "Bundle", "Carried", "Chair", "Consent", "Delivery", "Destination", "Draft",
-    "Edition", "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerHandle", "HubSubscription", "HubTopic",
+    "Edition", "EditionEntry", "Entry", "Fact", "Feed", "FeedMark", "FeedPage", "FormerEntry", "FormerHandle", "FormerSeries",
+    "HubSubscription", "HubTopic",
     "Issue", "IssueEntry", "Lease", "Letter", "Mark", "Media", "MediaUse", "Notice", "Partner", "Publication", "Pull",
     "Push", "Reader", "RelayUse", "Revision", "Seen", "Series", "SeriesStart", "Subscriber", "Subscription", "Suppression",
 ]  # fmt: skip

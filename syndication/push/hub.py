@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from syndication.errors import BadInput, NotFound
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.scope import present_name
 from syndication.feeds.view import feed_url
 from syndication.ledger.content import Feed
 from syndication.ledger.db import Database, ledger_now, ring_after_commit
@@ -148,10 +149,13 @@ def _lease(wanted: str, default: int, longest: int) -> int:
 
 
 def _topic(session: Session, address: str, base_url: str) -> HubTopic:
-    """The topic of one of our public feeds by its `rel=self` address, to the letter."""
+    """The topic of one of our public feeds by its `rel=self` address, to the letter, also one that it had before."""
     path = address.removeprefix(f"{base_url}/feeds/")
     name, _, fmt = path.rpartition(".")
-    feed = session.scalars(select(Feed).where(Feed.name == name, Feed.private.is_(False), Feed.gone.is_(False))).first()
+    names = (name, present_name(session, name))
+    feed = session.scalars(
+        select(Feed).where(Feed.name.in_(names), Feed.private.is_(False), Feed.gone.is_(False))
+    ).first()
     if feed is None or fmt not in FORMATS or address != feed_url(base_url, name, fmt):
         raise NotFound(
             "hub.topic is not a feed of this publication;", remedy="send the address that the feed gives as rel=self."

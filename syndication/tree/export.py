@@ -7,7 +7,7 @@ whole documents, old ones and new ones; the next export goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from syndication.feeds.showing import hubs_of
 from syndication.ledger.lookup import the_publication
 from syndication.tree.asking import CODINGS, Asker
 from syndication.tree.directory import Directory, file_of, opened
-from syndication.tree.standing import Standing, standing
+from syndication.tree.standing import Standing, moved_patterns, standing
 from syndication.web.app import create_app
 from syndication.web.shelf import Shelf
 from syndication.wiring import Wiring
 
 Progress = Callable[[int, int], None]
 MAP = "nginx.map"
+MOVED_FOR = "public, max-age=3600"  # as the service says with a 301
 
 
 @dataclass(frozen=True)
@@ -58,33 +59,36 @@ def export(
     shelf.compare()
     with wiring.db.reading() as session:
         wanted = standing(session, wiring, shelf.documents)
+        moved = moved_patterns(session)
     with opened(root) as directory:
         if anew:
             directory.state.clear()
         with ThreadPoolExecutor(1) as apart:  # a thread that surely runs no loop yet
-            return apart.submit(asyncio.run, _Run(wiring, directory, hubs).go(wanted, progress)).result()
+            return apart.submit(
+                asyncio.run, _Run(wiring, directory, nginx_map(wiring.base_url, hubs, moved)).go(wanted, progress)
+            ).result()
 
 
 class _Run:
     """One export: what was there, what was asked, what was written."""
 
-    def __init__(self, wiring: Wiring, directory: Directory, hubs: tuple[str, ...]) -> None:
+    def __init__(self, wiring: Wiring, directory: Directory, nginx: str) -> None:
         self._base_url = wiring.base_url
-        self._hubs = hubs
+        self._nginx = nginx
         self._asker = Asker(create_app(wiring), wiring.base_url)
         self._directory = directory
         self._state: dict[str, dict[str, Any]] = {}
         self._asked = self._written = self._removed = 0
 
     async def go(self, wanted: list[Standing], progress: Progress) -> Exported:
-        self._directory.plan(file_of(one.path, gone=one.gone) for one in wanted)
+        self._directory.plan(file_of(one.path, gone=one.gone) for one in wanted if not one.moved)
         for done, one in enumerate(wanted):
             progress(done, len(wanted))
             await self._document(one)
         files = {name for record in self._state.values() for name in record["files"]}
         self._removed += self._directory.remove_others(files)
         if self._written or self._removed or self._state != self._directory.state:
-            self._directory.finish(self._state, self._headers(), {MAP: nginx_map(self._base_url, self._hubs)})
+            self._directory.finish(self._state, self._headers(), {MAP: self._nginx})
         progress(len(wanted), len(wanted))
         return Exported(
             directory=str(self._directory.root),
@@ -96,6 +100,10 @@ class _Run:
         )
 
     async def _document(self, one: Standing) -> None:
+        if one.moved:
+            headers = {"location": one.moved, "cache-control": MOVED_FOR}
+            self._state[one.path] = {"key": one.key, "status": 301, "headers": headers, "files": {}}
+            return
         before = self._directory.state.get(one.path)
         if before is not None and before["key"] == one.key and self._directory.whole(before):
             self._state[one.path] = before
@@ -126,13 +134,17 @@ class _Run:
         return {"base_url": self._base_url, "paths": shown}
 
 
-def nginx_map(base_url: str, hubs: tuple[str, ...]) -> str:
-    """Variables for docs/nginx.conf that change with the settings alone."""
+def nginx_map(base_url: str, hubs: tuple[str, ...], moved: Sequence[tuple[str, str]] = ()) -> str:
+    """Variables for docs/nginx.conf that change with the settings and with slugs. `moved`: pattern of a path → path."""
     links = "".join(f', <{hub}>; rel="hub"' for hub in hubs)
     return (
         "# Written by `syndicate export`.\n"
         f"map '' $syndication_base {{ default '{_quoted(base_url)}'; }}\n"
         f"map '' $syndication_hub_links {{ default '{_quoted(links)}'; }}\n"
+        "map $uri $syndication_moved {\n"
+        "    default '';\n"
+        + "".join(f"    '~^{pattern}$' '{_quoted(base_url)}{path}';\n" for pattern, path in moved)
+        + "}\n"
     )
 
 

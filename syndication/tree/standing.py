@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 from syndication import __version__
 from syndication.feeds import archives
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.view import feed_page_url, feed_url, page_url, series_url
 from syndication.ledger.content import Entry, Feed, FeedPage, Media, MediaUse, Notice, Publication, Series
+from syndication.ledger.former import FormerEntry, slugs_of
 from syndication.rendering import SHIPPED
 from syndication.web.shelf import Document
 from syndication.web.shown import A_PAGE, NO_PART
@@ -29,11 +31,13 @@ SERIES_ADDRESS = "/series/{}/"
 
 
 class Standing(NamedTuple):
-    """`gone`: it is answered with 410. `changed`: when its bytes changed last, where the ledger knows."""
+    """`gone`: it is answered with 410. `moved`: it leads (301) to this address. `changed`: when its bytes changed last, where
+    the ledger knows."""
 
     path: str
     key: str
     gone: bool = False
+    moved: str = ""
     changed: datetime | None = None
 
 
@@ -58,7 +62,8 @@ def standing(session: Session, wiring: Wiring, feeds: Mapping[str, Document]) ->
     entries = _entries(session)
     return [
         *(Standing(p, _hash(frame, seq), gone=True) for p, seq in _taken_back(entries, series)),
-        *(Standing(path, "ended", gone=True) for path in _ended(session)),
+        *(Standing(path, f"ended {instead}", gone=True) for path, instead in _ended(session)),
+        *(Standing(old, now, moved=now) for old, now in _moved(session, entries, series, wiring.base_url)),
         *_files(wiring),
         *(Standing(f"/media/{sha}.{ext}", sha) for sha, ext in _media(session)),
         *(Standing(path, frame) for path in _archives(session)),
@@ -112,9 +117,53 @@ def _taken_back(entries: Mapping[int, Sequence[_Row]], series: Sequence[Series])
                 yield f"/series/{one.slug}/{row.slug}/", row.seq
 
 
-def _ended(session: Session) -> list[str]:
-    names = session.scalars(select(Feed.name).where(Feed.gone, Feed.private.is_(False)).order_by(Feed.name))
-    return [f"/feeds/{name}.{fmt}" for name in names for fmt in FORMATS]
+def _ended(session: Session) -> list[tuple[str, str]]:
+    """(path, the feed to follow instead)."""
+    found = session.execute(
+        select(Feed.name, Feed.moved_to).where(Feed.gone, Feed.private.is_(False)).order_by(Feed.name)
+    )
+    return [(f"/feeds/{name}.{fmt}", instead) for name, instead in found for fmt in FORMATS]
+
+
+def moved_patterns(session: Session) -> list[tuple[str, str]]:
+    """What `_moved` names, as few patterns of paths for nginx → paths in its words; entries before the series they lie in."""
+    series = session.scalars(select(Series).order_by(Series.id)).all()
+    had = session.execute(
+        select(FormerEntry.series_id, FormerEntry.slug, Entry.slug.label("now"))
+        .join(Entry, Entry.id == FormerEntry.entry_id)
+        .order_by(FormerEntry.id)
+    ).all()
+    found: list[tuple[str, str]] = []
+    for one in series:
+        former = slugs_of(session, one)
+        for slug in (one.slug, *former):
+            mine = [(row.slug, row.now) for row in had if row.series_id == one.id]
+            found += [(page_url("", slug, was), page_url("", one.slug, now)) for was, now in mine]
+        for slug in former:
+            found.append((f"/series/{slug}/(?<syndication_rest>.*)", f"/series/{one.slug}/$syndication_rest"))
+            kinds = "|".join((*(rf"\.{fmt}" for fmt in FORMATS), "/"))
+            found.append((f"/feeds/{slug}(?<syndication_rest>{kinds})", f"/feeds/{one.slug}$syndication_rest"))
+    return found
+
+
+def _moved(
+    session: Session, entries: Mapping[int, Sequence[_Row]], series: Sequence[Series], base_url: str
+) -> Iterator[tuple[str, str]]:
+    """Old path → present address, of series and entries that have other slugs now."""
+    slugs: dict[int, list[str]] = {one.id: [one.slug, *slugs_of(session, one)] for one in series}
+    had: dict[int, list[tuple[str, int]]] = {}
+    for row in session.scalars(select(FormerEntry).order_by(FormerEntry.id)):
+        had.setdefault(row.series_id, []).append((row.slug, row.entry_id))
+    for one in series:
+        now = {row.id: row.slug for row in entries.get(one.id, ())}
+        for slug in slugs[one.id]:
+            if slug != one.slug:
+                yield SERIES_ADDRESS.format(slug), series_url(base_url, one.slug)
+                yield f"/feeds/{slug}/", feed_page_url(base_url, one.slug)
+                yield from ((f"/feeds/{slug}.{fmt}", feed_url(base_url, one.slug, fmt)) for fmt in FORMATS)
+                yield from ((page_url("", slug, name), page_url(base_url, one.slug, name)) for name in now.values())
+            for name, entry_id in had.get(one.id, ()):
+                yield page_url("", slug, name), page_url(base_url, one.slug, now[entry_id])
 
 
 def _files(wiring: Wiring) -> list[Standing]:

@@ -19,6 +19,7 @@ from syndication import clock
 from syndication.feeds import archives
 from syndication.feeds.artifacts import Rendered, render_page
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.scope import present_name
 from syndication.feeds.view import feed_url
 from syndication.ledger.content import Feed, FeedPage, Publication
 from syndication.web.conditional import SUFFIX, chosen_encoding, judged, said
@@ -53,6 +54,8 @@ class Archive:
             if feed is not None and wanted is not None:
                 mine = select(FeedPage).where(FeedPage.feed_id == feed.id, FeedPage.upto_id == wanted.upto_id)
                 page = session.scalars(mine).first()
+            if feed is None and wanted is not None and (now := present_name(session, wanted.feed)):
+                return RedirectResponse(f"{base_url}/feeds/{now}/archive/{path.rpartition('/')[2]}", 301, _NO_STORE)
             if feed is None or page is None or wanted is None:
                 return PlainTextResponse("There is no such page of an archive.\n", 404, _NO_STORE)
             if feed.gone:

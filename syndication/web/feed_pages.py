@@ -15,7 +15,7 @@ from syndication.errors import NotFound
 from syndication.feeds.describing import describe
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.naming import DIGESTS, MOST_PARTS, PREFIX, parsed
-from syndication.feeds.scope import in_scope
+from syndication.feeds.scope import in_scope, present_name
 from syndication.feeds.view import feed_page_url, feed_url
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.lookup import the_publication
@@ -49,6 +49,10 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
         with wiring.db.reading() as session:
             publication = the_publication(session)
             feed = session.scalars(select(Feed).where(Feed.name == name, Feed.private.is_(False))).first()
+            if feed is None and (now := present_name(session, name)):
+                return RedirectResponse(
+                    feed_page_url(wiring.base_url, now), 301, {"cache-control": "public, max-age=3600"}
+                )
             if feed is None or feed.gone:
                 raise NotFound("there is no such feed", remedy="All of them stand at /feeds/.")
             about = describe(session, publication, feed, wiring.base_url)

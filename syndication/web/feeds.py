@@ -107,7 +107,9 @@ class Feeds:
     async def _made(self, send: Send, path: str, method: str) -> Document | None:
         """The document of a feed that is made because somebody asks for it; else says why there is none."""
         outcome = Outcome("absent")
-        if self.shelf.is_gone(path):
+        if moved_to := self.shelf.moved(path):
+            outcome = Outcome("moved", moved_to)
+        elif self.shelf.is_gone(path):
             outcome = await asyncio.to_thread(self._on_demand.moved, path)
         elif self.shelf.known and not self.shelf.is_owed(path):
             outcome = await asyncio.to_thread(self._on_demand.ask, path)

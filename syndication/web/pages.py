@@ -46,7 +46,7 @@ Disallow: /unsubscribe/
 Disallow: /issues/
 Disallow: /partners/
 """
-Look = Callable[[Session, str], shown.Shown | shown.Elsewhere | shown.Withdrawn]
+Look = Callable[[Session, str], shown.Shown | shown.Moved | shown.Elsewhere | shown.Withdrawn]
 
 
 def page(wiring: Wiring, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -114,6 +114,8 @@ class Pages:
             kept = self._kept.get(key)
             if kept is None or kept[0] != seq:
                 found = look(session, self._wiring.base_url)
+                if isinstance(found, shown.Moved):
+                    return RedirectResponse(found.url, 301, headers={"cache-control": "public, max-age=3600"})
                 if isinstance(found, shown.Elsewhere):
                     return RedirectResponse(found.url, 302, headers={"cache-control": "public, max-age=60"})
                 if isinstance(found, shown.Withdrawn):

@@ -16,12 +16,14 @@ import brotli
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from syndication.feeds import naming
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.opml import Outline, opml_bytes
 from syndication.feeds.showing import hubs_of
 from syndication.feeds.view import feed_page_url, feed_url, series_url
 from syndication.ledger.content import Artifact, Feed, Publication, Series
 from syndication.ledger.db import Database
+from syndication.ledger.former import FormerSeries, present_slugs
 from syndication.web.conditional import SUFFIX, http_date
 
 OPML_PATH = "/feeds.opml"
@@ -84,6 +86,7 @@ class Shelf:
         self._standing: tuple[int | None, ...] = ()
         self._opml: dict[str, bytes] = {}
         self._names: dict[str, bool] = {}  # public feed → whether it is gone
+        self._slugs: dict[str, str] = {}  # former slug of a series → its present one
         self.documents: dict[str, Document] = {}
         self.known = False
 
@@ -93,6 +96,13 @@ class Shelf:
     def is_owed(self, path: str) -> bool:
         """It is there, and its bytes are not yet."""
         return self._names.get(self._name(path)) is False
+
+    def moved(self, path: str) -> str:
+        """The address of a feed that had this path before a series in it was renamed; empty where no feed had it."""
+        name = naming.parsed(self._name(path))
+        if name is None or not self._slugs.keys() & set(name.parts):
+            return ""
+        return feed_url(self._base_url, str(naming.with_slugs(name, self._slugs)), path.rpartition(".")[2])
 
     def _name(self, path: str) -> str:
         name, _, ext = path.removeprefix("/feeds/").rpartition(".")
@@ -114,11 +124,13 @@ class Shelf:
             }
             for start in range(0, len(fresh), _AT_A_TIME):
                 documents.update(self._heads(session, fresh[start : start + _AT_A_TIME]))
+            slugs = present_slugs(session)
             opml, self._opml = self._opml_list(session, [row.name for row in shown.values()])
             if opml is not None:
                 documents[OPML_PATH] = opml
         before, self.documents, self._standing = self.documents, documents, standing
         self._seen = {row.id: row for row in rows}
+        self._slugs = slugs
         self._names = {row.name: row.gone for row in rows if not row.private}
         self.known = True
         return {path for path, doc in before.items() if path not in documents or documents[path].etag != doc.etag}
@@ -188,12 +200,12 @@ class Shelf:
 
 
 def _standing(session: Session) -> tuple[int | None, ...]:
-    """Sums that a change of any feed changes, since `rendered_seq` only grows and a name stays: with ten thousand feeds a
-    look costs what the database needs to add them up."""
+    """Sums that a change of any feed changes, since `rendered_seq` only grows and a name changes with the slug of a series
+    alone: with ten thousand feeds a look costs what the database needs to add them up."""
     private, gone = (func.sum(case((flag, Feed.id), else_=0)) for flag in (Feed.private, Feed.gone))
-    return tuple(
-        session.execute(select(func.count(), func.sum(Feed.id), func.sum(Feed.rendered_seq), private, gone)).one()
-    )
+    renamed = select(func.max(FormerSeries.id)).scalar_subquery()
+    sums = (func.count(), func.sum(Feed.id), func.sum(Feed.rendered_seq), private, gone, renamed)
+    return tuple(session.execute(select(*sums)).one())
 
 
 def _fixed(media_type: str, address: str, hubs: tuple[str, ...] = ()) -> tuple[Header, ...]:

@@ -17,7 +17,7 @@ from syndication.errors import NotFound
 from syndication.feeds import view
 from syndication.feeds.body import as_uri
 from syndication.feeds.words import words
-from syndication.ledger import notices
+from syndication.ledger import former, notices
 from syndication.ledger.content import Entry, Publication, Series
 from syndication.ledger.lookup import content_of, the_publication
 from syndication.web import metadata
@@ -35,6 +35,13 @@ class Shown:
 
     context: dict[str, Any]
     notice_text: str = ""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The series or the entry has another slug now."""
+
+    url: str
 
 
 @dataclass(frozen=True)
@@ -102,9 +109,11 @@ def home(session: Session, base_url: str) -> Shown:
     )
 
 
-def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
+def series(session: Session, base_url: str, slug: str, number: int) -> Shown | Moved:
     publication = the_publication(session)
     row = _series(session, slug)
+    if row.slug != slug:
+        return Moved(view.series_url(base_url, row.slug) + (f"page/{number}/" if number > 1 else ""))
     mine = (Entry.series_id == row.id, Entry.state == "published")
     total = session.scalar(select(func.count()).select_from(Entry).where(*mine)) or 0
     pages = max(1, -(-total // A_PAGE))
@@ -144,10 +153,13 @@ def series(session: Session, base_url: str, slug: str, number: int) -> Shown:
     )
 
 
-def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown | Elsewhere | Withdrawn:
+def entry(session: Session, base_url: str, series_slug: str, slug: str) -> Shown | Moved | Elsewhere | Withdrawn:
     publication = the_publication(session)
     row = _series(session, series_slug)
-    found = session.scalars(select(Entry).where(Entry.series_id == row.id, Entry.slug == slug)).first()
+    found = former.entry_at(session, row.id, slug)
+    present = (row.slug, found.slug if found is not None else slug)
+    if present != (series_slug, slug):
+        return Moved(view.page_url(base_url, *present))
     if found is None or found.revision is None or found.state not in ("published", "withdrawn"):
         raise NotFound("there is no such page", remedy="It may have moved; look through the series.")
     content = content_of(found.revision)
@@ -232,7 +244,7 @@ def _beyond(order: list[Any], here: list[Any], *, earlier: bool) -> ColumnElemen
 
 
 def _series(session: Session, slug: str) -> Series:
-    found = session.scalars(select(Series).where(Series.slug == slug)).first()
+    found = former.series_at(session, slug)
     if found is None:
         raise NotFound("there is no such page", remedy="Look through the series on the front page.")
     return found

@@ -24,6 +24,7 @@ from syndication.audience.addresses import mailbox_of, parse
 from syndication.audience.wishes import CADENCES, DEFAULT_CADENCE, Form
 from syndication.audience.words import WORDS, Words, words_for
 from syndication.errors import BadInput, NotFound, SyndicationError
+from syndication.ledger.former import present_slugs
 from syndication.ledger.lookup import the_publication
 from syndication.ledger.tables import Series, Subscriber
 from syndication.tokens import TokenExpired
@@ -166,11 +167,12 @@ class _Joining:
                 .where(Series.publication_id == publication.id)
                 .order_by(Series.title)
             ).all()
+            slugs = present_slugs(session)
             spoken = languages_of(session, publication)
             words = self._words(request, form.language)
             shown = Form(
                 email=form.email,
-                series=form.series or (publication.default_series or "all",),
+                series=tuple(slugs.get(one, one) for one in form.series or (publication.default_series or "all",)),
                 cadence=form.cadence if form.cadence in CADENCES else DEFAULT_CADENCE,
                 timezone=form.timezone or publication.timezone,
                 language=form.language or locales.best(words.language, spoken) or publication.language,

@@ -144,3 +144,23 @@ def test_feeds_are_looked_at(run: Run, tree: Path) -> None:
     [change] = json.loads(run("feeds", "diff", "slow-crossings", "--json"))
     assert change["why"] == ["it is new"]
     assert "lead to all (301)" in run("feeds", "end", "slow-crossings", "--moved-to", "all")
+
+
+def test_a_series_and_an_entry_are_renamed(db: Database, tmp_path: Path, run: Run, tree: Path) -> None:
+    run("import", str(tree))
+    run("publish", "--all", "--no-mail")
+    assert run("feeds", "check", "--series", "slow-crossings=night-boats").startswith("0 items will reappear")
+    assert "there is no series" in run("feeds", "check", "--series", "nothing=else")
+    assert "OLD=NEW" in run("feeds", "check", "--series", "slow-crossings")
+    assert "lead to night-boats" in run("series", "rename", "slow-crossings", "night-boats")
+    assert "leads to /series/night-boats/costs/" in run("rename", "slow-crossings/what-a-crossing-costs", "costs")
+    assert run("feeds", "check").startswith("0 items will reappear")
+    listed = {row["slug"]: row for row in json.loads(run("series", "list", "--json"))}
+    assert listed["night-boats"]["formerly"] == ["slow-crossings"]
+    assert listed["night-boats"]["entries"] >= 2
+    assert json.loads(run("feeds", "lint", "--json")) == []
+    with client(db, tmp_path) as web:
+        assert web.get("/feeds/slow-crossings.atom", follow_redirects=False).status_code == 301
+        followed = web.get("/series/slow-crossings/what-a-crossing-costs/")
+        assert (followed.status_code, followed.url.path) == (200, "/series/night-boats/costs/")
+    assert "cannot be the slug" in run("series", "rename", "night-boats", "Night Boats")

@@ -37,7 +37,7 @@ def test_the_line_of_a_group_names_its_commands() -> None:
             made = {c.name or c.callback.__name__ for c in found.registered_commands if c.callback}
             assert set(line.partition(": ")[2].rstrip(".").split(", ")) == made, line
             groups += 1
-    assert groups == 8
+    assert groups == 9
 
 
 def test_help_imports_no_database() -> None:

@@ -268,7 +268,9 @@ def test_a_published_entry_keeps_its_address_and_takes_its_part(db: Database, tr
     write(tree, "boats/a.md", "---\ntitle: A\npart: 1\n---\nText")
     (entry,) = take(db, tree).created
     publishing.publish(db, BASE, [entry.entry_id])
-    write(tree, "boats/a.md", "---\ntitle: A\npart: 2\nslug: other\n---\nText")
+    (tree / "boats/a.md").rename(tree / "boats/other.md")
+    assert "stays boats/a" not in str(take(db, tree).warnings)  # nothing was asked for
+    write(tree, "boats/other.md", "---\ntitle: A\npart: 2\n---\nText")
     report = take(db, tree)
     assert "stays boats/a" in report.warnings[0][1]
     with db.reading() as session:

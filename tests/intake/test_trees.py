@@ -14,6 +14,7 @@ from syndication.intake.importer import import_paths
 from syndication.intake.report import ImportReport
 from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision, Series
 from syndication.ledger.db import Database
+from syndication.renaming import rename_entry, rename_series
 from syndication.settings import Settings
 from tests.intake.test_images import saved
 
@@ -243,3 +244,64 @@ def test_an_import_beside_a_publish_loses_no_text(db: Database, db_url: str, tre
             assert newest
             assert "New text" in newest["body_html"]
             assert entry.state == ("published" if entry.id in ids[:3] else "draft")
+
+
+@pytest.mark.sqlite_only
+def test_a_folder_of_another_name_is_the_series_that_it_was(db: Database, tree: Path) -> None:
+    write(tree, "boats/a.md", "# A\n\nText of A.")
+    write(tree, "boats/b.md", "# B\n\nText of B.")
+    ids = {e.slug: e.entry_id for e in take(db, tree).created}
+    publishing.publish(db, BASE, [ids["a"]])
+    (tree / "boats").rename(tree / "slow-boats")
+    write(tree, "slow-boats/series.toml", 'title = "Boats"\nformerly = ["boats"]\n')
+    write(tree, "slow-boats/a.md", "# A\n\nText of A, moved and changed at once.")
+    for _ in range(2):
+        report = take(db, tree)
+        assert not report.failures
+        assert {e.slug: e.entry_id for e in report.entries} == ids
+        assert {e.series for e in report.entries} == {"slow-boats"}
+        assert not report.warnings
+    with db.reading() as session:
+        assert sorted(session.scalars(select(Series.slug))) == ["slow-boats", "trains"]
+
+
+@pytest.mark.sqlite_only
+def test_a_folder_that_keeps_the_old_name_is_still_the_series(db: Database, tree: Path) -> None:
+    write(tree, "boats/a.md", "# A\n\nText of A.")
+    [a] = take(db, tree).created
+    publishing.publish(db, BASE, [a.entry_id])
+    with db.transaction() as session:
+        rename_series(session, session.scalars(select(Series).where(Series.slug == "boats")).one(), "slow-boats")
+    report = take(db, tree)
+    assert [source for source, words in report.warnings if "slow-boats now" in words] == ["boats/"]
+    assert [e.act for e in report.entries] == ["unchanged"]
+    (tree / "boats").rename(tree / "slow-boats")
+    write(tree, "slow-boats/a.md", "# A\n\nText of A, changed.")
+    assert [(e.entry_id, e.act) for e in take(db, tree).entries] == [(a.entry_id, "waiting")]
+    write(tree, "boats/series.toml", 'title = "Other boats"\n')  # a name that is taken for ever
+    assert any("slow-boats now" in words for _, words in take(db, tree).warnings)
+
+
+@pytest.mark.sqlite_only
+def test_a_slug_that_a_document_says_moves_a_published_entry(db: Database, tree: Path) -> None:
+    write(tree, "boats/a.md", "# A\n\nText of A.")
+    write(tree, "boats/b.md", "# B\n\nText of B.")
+    ids = {e.slug: e.entry_id for e in take(db, tree).created}
+    publishing.publish(db, BASE, list(ids.values()))
+    write(tree, "boats/a.md", "---\nslug: the-quay\n---\n# A\n\nText of A.")
+    report = take(db, tree)
+    assert [(e.slug, e.entry_id) for e in report.entries if e.slug != "b"] == [("the-quay", ids["a"])]
+    assert any("the old address leads there" in words for _, words in report.warnings)
+    with db.transaction() as session:
+        rename_entry(session, session.get_one(Entry, ids["a"]), "the-pier")  # by hand, since
+    write(tree, "boats/a.md", "---\nslug: the-quay\n---\n# A\n\nText of A, corrected.")
+    report = take(db, tree)
+    assert any("it stays boats/the-pier" in words for _, words in report.warnings)
+    for slug, source in (("the-quay", "c"), ("the-pier", "c"), ("a", "d")):  # each is, or was, the first entry's
+        write(tree, f"boats/{source}.md", f"---\nslug: {slug}\n---\n# C\n\nText.")
+        [failure] = take(db, tree).failures
+        assert "belongs to another entry, or did" in failure.reason
+        (tree / f"boats/{source}.md").unlink()
+    write(tree, "boats/b.md", "---\nslug: the-quay\n---\n# B\n\nText of B.")
+    [failure] = take(db, tree).failures
+    assert "another entry's address" in failure.reason

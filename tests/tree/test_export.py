@@ -19,6 +19,7 @@ from syndication.content import MediaFile
 from syndication.errors import Conflict, NeedsHuman
 from syndication.feeds.artifacts import ensure_feed, render_owed
 from syndication.ledger.content import Entry, Feed, Publication, Series
+from syndication.renaming import rename_entry, rename_series
 from syndication.tree import export as exporting
 from syndication.tree.directory import file_of
 from syndication.tree.export import export, nginx_map
@@ -202,6 +203,45 @@ def test_a_feed_that_ended(wiring: Wiring, new_entry: NewEntry, root: Path) -> N
     assert "floods.atom" not in (root / "feeds.opml").read_text()
 
 
+def test_an_ended_feed_that_leads_elsewhere_later(wiring: Wiring, new_entry: NewEntry, root: Path) -> None:
+    new_entry("tides", "floods")
+    for instead, status in (("", 410), ("all", 301), ("", 410)):
+        with wiring.db.transaction() as session:
+            session.execute(update(Feed).where(Feed.name == "floods").values(gone=True, moved_to=instead))
+        export(wiring, root)
+        paths = orjson.loads((root / ".syndication/headers.json").read_bytes())["paths"]
+        assert paths["/feeds/floods.rss"]["status"] == status
+        assert (root / ".syndication/gone/feeds/floods.rss").exists() == (status == 410)
+
+
+def test_other_slugs_lead_from_the_old_files_to_the_new(wiring: Wiring, new_entry: NewEntry, root: Path) -> None:
+    ids = [new_entry(f"e{n}", part=n + 1) for n in range(3)]
+    publishing.withdraw(wiring.db, BASE, ids[2], reason="It was wrong.")
+    export(wiring, root)
+    with wiring.db.transaction() as session:
+        rename_entry(session, session.get_one(Entry, ids[0]), "first")
+        rename_series(session, session.get_one(Series, 1), "slow-boats")
+        rename_entry(session, session.get_one(Entry, ids[1]), "second")
+    publishing.catch_up(wiring.db, BASE)
+    export(wiring, root)
+    assert not [name for name in tree_of(root) if "ferries" in name]
+    paths = orjson.loads((root / ".syndication/headers.json").read_bytes())["paths"]
+    moved = {path: said["headers"] for path, said in paths.items() if said["status"] == 301}
+    assert {
+        "/series/ferries/", "/series/ferries/e0/", "/series/ferries/e1/", "/series/ferries/e2/", "/series/slow-boats/e0/",
+        "/series/slow-boats/e1/", "/feeds/ferries/", *(f"/feeds/ferries.{fmt}" for fmt in ("rss", "atom", "json")),
+    } <= moved.keys()  # fmt: skip
+    with browser(wiring) as client:
+        for path, headers in moved.items():
+            answer = client.get(path)
+            assert answer.status_code == 301, path
+            assert {name: answer.headers[name] for name in headers} == headers, path
+    assert export(wiring, root).asked == 0
+    whole = root.parent / "whole"
+    export(wiring, whole)
+    assert tree_of(root).keys() == tree_of(whole).keys()
+
+
 @pytest.mark.parametrize("after", [0, 1, 3, 8, 15])
 def test_killed_in_the_middle_it_goes_on(
     wiring: Wiring, new_entry: NewEntry, root: Path, monkeypatch: pytest.MonkeyPatch, after: int
@@ -313,10 +353,10 @@ def test_no_name_leaves_the_tree() -> None:
 
 
 def test_a_hostile_address_stays_inside_its_quotes() -> None:
-    text = nginx_map("https://x'; return 200 '$host", ("https://hub.example/\n}",))
-    assert text.count("'") == 8
+    text = nginx_map("https://x'; return 200 '$host\"", ("https://hub.example/\n}",), [("/a/", "/b/")])
+    assert text.count("'") == 14
     assert "$host" not in text
-    assert len(text.splitlines()) == 3
+    assert len(text.splitlines()) == 7
 
 
 def test_the_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

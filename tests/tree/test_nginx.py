@@ -18,7 +18,8 @@ import requests
 from sqlalchemy import update
 
 from syndication import publishing
-from syndication.ledger.content import Feed
+from syndication.ledger.content import Entry, Feed, Series
+from syndication.renaming import rename_entry, rename_series
 from syndication.tree.export import export
 from syndication.wiring import Wiring
 from tests.sink import free_port
@@ -65,7 +66,11 @@ def nginx_at(place: Path, tree: Path, port: int, service_port: int) -> subproces
 def both(wiring: Wiring, new_entry: NewEntry, tmp_path: Path) -> Iterator[Both]:
     for n in range(42):
         new_entry(f"e{n}", part=n + 1)
-    gone = new_entry("wrong", "floods")
+    with wiring.db.transaction() as session:
+        rename_entry(session, session.get_one(Entry, 1), "first")
+        rename_series(session, session.get_one(Series, 2), "high-water")
+    publishing.catch_up(wiring.db, BASE)
+    gone = new_entry("wrong", "high-water")
     publishing.withdraw(wiring.db, BASE, gone, reason="It was wrong.")
     tree, place = tmp_path / "tree", tmp_path / "nginx"
     place.mkdir()
@@ -176,16 +181,17 @@ def test_head_and_ranges(both: Both) -> None:
 
 
 def test_gone_absent_moved_and_the_services_own(both: Both, wiring: Wiring) -> None:
-    for path in ("/series/floods/wrong/", "/feeds/nothing.rss", "/nothing", "/series/ferries/e99/", "/.syndication/state.json",
-                 "/.syndication/gone/series/floods/wrong/index.html", "/series/ferries", "/series/ferries/?page=2", "/healthz",
-                 "/subscribe", "/hub", "/partners/v1/entries", "/feeds/all.atom/"):  # fmt: skip
+    for path in ("/series/high-water/wrong/", "/feeds/nothing.rss", "/nothing", "/series/ferries/e99/",
+                 "/.syndication/state.json", "/.syndication/gone/series/high-water/wrong/index.html", "/series/ferries",
+                 "/series/ferries/?page=2", "/healthz", "/subscribe", "/hub", "/partners/v1/entries",
+                 "/feeds/all.atom/"):  # fmt: skip
         here, body = asked(both.nginx + path)
         there, same = asked(both.service + path)
         assert here.status_code == there.status_code, path
         assert here.headers.get("location") == there.headers.get("location"), path
         if path != "/subscribe" and not path.startswith("/.syndication"):  # a form carries the hour; nginx's own 404
             assert body == same, path
-    answer, body = asked(f"{both.nginx}/series/floods/wrong/")
+    answer, body = asked(f"{both.nginx}/series/high-water/wrong/")
     assert (answer.status_code, b"It was wrong." in body) == (410, True)
     posted = requests.post(f"{both.nginx}/subscribe", data={"email": "no address"}, timeout=10)
     assert (
@@ -193,10 +199,10 @@ def test_gone_absent_moved_and_the_services_own(both: Both, wiring: Wiring) -> N
         == requests.post(f"{both.service}/subscribe", data={"email": "no address"}, timeout=10).status_code
     )
     with wiring.db.transaction() as session:
-        session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
+        session.execute(update(Feed).where(Feed.name == "high-water").values(gone=True))
     export(wiring, both.tree)
     for _ in range(100):  # nginx looks at a file again after a second
-        ended, body = asked(f"{both.nginx}/feeds/floods.rss")
+        ended, body = asked(f"{both.nginx}/feeds/high-water.rss")
         if ended.status_code == 410:
             break
         time.sleep(0.05)
@@ -241,3 +247,17 @@ def test_files_go_on_when_the_service_is_away(wiring: Wiring, new_entry: NewEntr
         server.terminate()
         server.wait(10)
     assert not re.search(r"\[(emerg|crit|alert)\]", (place / "error.log").read_text())
+
+
+def test_what_has_another_slug_leads_there_without_the_service(both: Both) -> None:
+    for path, target in (
+        ("/series/ferries/e0/", "/series/ferries/first/"),
+        ("/series/floods/", "/series/high-water/"),
+        ("/series/floods/wrong/", "/series/high-water/wrong/"),
+        ("/feeds/floods.atom", "/feeds/high-water.atom"),
+        ("/feeds/floods/", "/feeds/high-water/"),
+    ):
+        for host in both[:2]:
+            answer, _ = asked(host + path)
+            assert (answer.status_code, answer.headers["location"]) == (301, BASE + target), (host, path)
+            assert "via" not in answer.headers

@@ -147,6 +147,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=320), nullable=False),
+        sa.Column("minted", sa.String(length=320), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("series_ids", sa.JSON(), nullable=False),
         sa.Column("wants", sa.JSON(), nullable=False),
@@ -219,6 +220,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("slug", sa.String(length=100), nullable=False),
+        sa.Column("minted", sa.String(length=100), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("sort_order", sa.String(length=10), nullable=False),
@@ -391,6 +393,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_former_handle_address_hash"), "former_handle", ["address_hash"], unique=False)
     op.create_index(op.f("ix_former_handle_subscriber_id"), "former_handle", ["subscriber_id"], unique=False)
     op.create_table(
+        "former_series",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("series_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("slug", sa.String(length=100), nullable=False),
+        sa.ForeignKeyConstraint(["publication_id"], ["publication.id"], name=op.f("fk_former_series_publication_id")),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_former_series_series_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_series")),
+        sa.UniqueConstraint("publication_id", "slug", name=op.f("uq_former_series_publication_id_slug")),
+    )
+    op.create_index(op.f("ix_former_series_series_id"), "former_series", ["series_id"], unique=False)
+    op.create_table(
         "hub_topic",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -543,6 +557,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_draft")),
     )
     op.create_index("ix_draft_source_hash", "draft", ["source_hash"], unique=False)
+    op.create_table(
+        "former_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("series_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("slug", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_former_entry_entry_id")),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_former_entry_series_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_entry")),
+        sa.UniqueConstraint("series_id", "slug", name=op.f("uq_former_entry_series_id_slug")),
+    )
     op.create_table(
         "hub_subscription",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
