@@ -43,6 +43,19 @@ class Image(Record):
         return f"{self.sha256}.{self.ext}"
 
 
+class Attachment(Record):
+    """Sound, a film or a PDF that goes out with an entry. `ext` is one of mp3, m4a, ogg, mp4, webm, pdf; `length` in bytes."""
+
+    sha256: str
+    ext: str
+    length: int
+    title: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256}.{self.ext}"
+
+
 class EntryContent(Record):
     """Everything a reader may see of an entry. `language` None means the publication's."""
 
@@ -57,6 +70,12 @@ class EntryContent(Record):
     canonical_url: str | None = None
     licence_url: str | None = None
     images: tuple[Image, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def media(self) -> set[str]:
+        """The hashes of the files that it shows."""
+        return {one.sha256 for one in self.images} | {one.sha256 for one in self.attachments}
 
 
 class PublishedNotice(Record):
@@ -71,7 +90,7 @@ class PublishedNotice(Record):
 
 
 class MediaFile(Record):
-    """Bytes of an image that came along with a document, checked and hashed."""
+    """Bytes of an image or an attachment that came along with a document, checked and hashed; no size on a screen: 0 and 0."""
 
     sha256: str
     ext: str

@@ -206,7 +206,7 @@ def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering
     session.add_all(plan.revisions)
     session.flush()
     for revision in plan.revisions:
-        for sha256 in {image.sha256 for image in content_of(revision).images}:
+        for sha256 in content_of(revision).media:
             session.add(MediaUse(sha256=sha256, revision_id=revision.id))
     for draft in plan.spent:  # unless a newer text was imported since: that one waits
         same = (Draft.entry_id == draft.entry_id, Draft.source_hash == draft.source_hash)

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     document_max_bytes: int = Field(10_000_000, ge=1, description="Largest document that import takes, in bytes.")
     image_max_bytes: int = Field(5_000_000, ge=1, description="Largest image that import takes, in bytes.")
     image_max_pixels: int = Field(40_000_000, ge=1, description="Largest image that import takes, in pixels.")
+    attachment_max_bytes: int = Field(
+        50_000_000,
+        ge=1,
+        le=500_000_000,
+        description="Largest attachment (sound, film, PDF) that import takes, in bytes.",
+    )
 
     lease_seconds: int = Field(120, ge=5, description="How long a worker owns a slice of deliveries.")
     task_time_limit_seconds: int = Field(90, ge=1, description="A task is killed after this; less than the lease.")

@@ -75,6 +75,12 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
             etree.SubElement(entry, f"{{{DC}}}language").text = self.item.language
         if self.item.licence_url:
             etree.SubElement(entry, f"{{{DC}}}rights").text = self.item.licence_url
+        for number, one in enumerate(self.item.enclosures):
+            said = {"url": one.url, "type": one.media_type}
+            if number:  # RSS readers expect one enclosure (RSS Advisory Board); further ones are media
+                etree.SubElement(entry, f"{{{MEDIA}}}content", {**said, "fileSize": str(one.length)})
+            else:
+                etree.SubElement(entry, "enclosure", {**said, "length": str(one.length)})
         return self._with_images(entry)
 
     def extend_atom(self, entry: Any) -> Any:
@@ -84,6 +90,9 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen has no t
                 etree.SubElement(entry, "link", rel="related", href=related.url, title=related.title)
         if self.item.licence_url:
             etree.SubElement(entry, "link", rel="license", href=self.item.licence_url)
+        for one in self.item.enclosures:
+            said = {"href": one.url, "type": one.media_type, "length": str(one.length), "title": one.title}
+            etree.SubElement(entry, "link", {**said, "rel": "enclosure"})
         return self._with_images(entry)
 
     def _with_images(self, entry: Any) -> Any:
@@ -116,7 +125,7 @@ def _generator(view: FeedView, fmt: str, media_type: str) -> FeedGenerator:
     feed.extras.links = _links(view, fmt)
     feed.extras.archive = bool(view.current_urls)
     feed.extras.complete = view.complete
-    feed.extras.media = any(item.images for item in view.items)
+    feed.extras.media = any(item.images or len(item.enclosures) > 1 for item in view.items)
     if fmt == "atom":
         feed.extras.deleted = view.deleted
         for rel, href in feed.extras.links:

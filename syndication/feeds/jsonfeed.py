@@ -47,6 +47,11 @@ def _item(item: ItemView) -> dict[str, Any]:
         record["image"] = item.image_url
     if item.images:
         record["_media"] = {"images": [asdict(image) for image in item.images]}
+    if item.enclosures:
+        record["attachments"] = [
+            {"url": one.url, "mime_type": one.media_type, "title": one.title, "size_in_bytes": one.length}
+            for one in item.enclosures
+        ]
     if item.licence_url:
         record["_licence"] = {"url": item.licence_url}
     return record

@@ -23,7 +23,10 @@ RTL = frozenset({"ar", "arc", "dv", "fa", "he", "ks", "ku", "ps", "sd", "ug", "u
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+MEDIA_TYPES = {
+    "png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "mp3": "audio/mpeg", "m4a": "audio/mp4",
+    "ogg": "audio/ogg", "mp4": "video/mp4", "webm": "video/webm", "pdf": "application/pdf",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,16 @@ class ImageView:
     alt: str
     credit: str
     caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnclosureView:
+    """Sound, a film or a PDF of an entry, where it is fetched; `length` in bytes."""
+
+    url: str
+    media_type: str
+    length: int
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,7 @@ class ItemView:
     image_url: str | None
     licence_url: str | None
     images: tuple[ImageView, ...] = ()
+    enclosures: tuple[EnclosureView, ...] = ()
     full: bool = True  # else `content_html` is a beginning only, and stands where a format has its summaries
 
 
@@ -198,6 +212,10 @@ def item_view(
                 alt=clean(one.alt), credit=clean(one.credit), caption=clean(one.caption),
             )
             for one in content.images
+        ),
+        enclosures=tuple(
+            EnclosureView(f"{base_url}/media/{one.name}", MEDIA_TYPES[one.ext], one.length, clean(one.title))
+            for one in content.attachments
         ),
     )  # fmt: skip
 

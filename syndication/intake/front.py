@@ -22,10 +22,20 @@ from syndication.intake.decode import without_controls, without_open_bidi
 LANGUAGE = r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*$"  # BCP 47, its shape
 # How other systems call the same.
 ALSO = {
-    "author": "authors", "byline": "authors", "date": "published", "description": "standfirst", "excerpt": "standfirst",
+    "author": "authors", "byline": "authors", "date": "published", "description": "standfirst",
+    "enclosure": "attachments", "enclosures": "attachments", "excerpt": "standfirst",
     "keywords": "topics", "lang": "language", "subtitle": "standfirst", "summary": "standfirst", "tags": "topics",
 }  # fmt: skip
 _LONGEST = 1_000  # characters of a title, standfirst, name or topic
+
+
+class Attached(BaseModel):
+    """A file of the tree that goes out with the entry; without a title it is called as the file is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    file: str = Field(min_length=1, max_length=_LONGEST)
+    title: str = Field("", max_length=_LONGEST)
 
 
 class Front(BaseModel):
@@ -48,6 +58,7 @@ class Front(BaseModel):
     canonical_url: str | None = None
     licence_url: str | None = None
     notes: tuple[str, ...] = ()
+    attachments: tuple[Attached, ...] = Field((), max_length=20)
 
     @field_validator("authors", mode="before")
     @classmethod
@@ -58,6 +69,11 @@ class Front(BaseModel):
     @classmethod
     def _related(cls, value: Any) -> Any:
         return [{"title": one} if isinstance(one, str) else one for one in _several(value)]
+
+    @field_validator("attachments", mode="before")
+    @classmethod
+    def _attachments(cls, value: Any) -> Any:
+        return [{"file": one} if isinstance(one, str) else one for one in _several(value)]
 
     @field_validator("topics", "notes", mode="before")
     @classmethod
@@ -128,7 +144,7 @@ def _told(error: ValidationError, source: str, lines: Mapping[str, int]) -> BadI
     )
     where = _line(source, lines, name)
     if first["type"] == "extra_forbidden":
-        known = ("name", "url") if path[0] == "authors" else ("title", "url")
+        known = {"authors": ("name", "url"), "attachments": ("file", "title")}.get(path[0], ("title", "url"))
         return BadInput(
             f"{path[0]} has an unknown key {path[-1]!r};", where=where, remedy=f"each may have {' and '.join(known)}."
         )

@@ -11,13 +11,11 @@ import binascii
 import hashlib
 import re
 import struct
-import unicodedata
 import warnings
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from lxml import html as lxml_html
 from PIL import Image as Picture
@@ -26,9 +24,11 @@ from PIL import UnidentifiedImageError
 from syndication.content import Image, MediaFile
 from syndication.errors import BadInput
 from syndication.intake.exif import is_turned, without_traces
+from syndication.intake.files import inside, read_file, too_large
 from syndication.intake.markup import fragment, inner
 
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}  # MPO: what many cameras write
+WHAT = "image"
 TAKEN = "use PNG, JPEG, GIF or WebP."
 _INLINE = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _LAZY = ("data-src", "data-original", "data-lazy-src")
@@ -66,7 +66,7 @@ def gather(body_html: str, folder: Path, root: Path, source: str, *, max_bytes: 
             _replace(element, alt)
             continue
         else:
-            data = read_file(_inside(address, folder, root, source), where, max_bytes)
+            data = read_file(inside(address, folder, root, source, WHAT), where, max_bytes, WHAT)
         result.originals.add(hashlib.sha256(data).hexdigest())
         file = checked(data, where, max_pixels)
         if not alt:
@@ -97,25 +97,6 @@ def _real_address(element: lxml_html.HtmlElement) -> str:
     address = (element.get("src") or "").strip()
     waiting = next((element.get(name, "").strip() for name in _LAZY if element.get(name, "").strip()), "")
     return waiting if waiting and (not address or _INLINE.match(address)) else address
-
-
-def read_file(path: Path, where: str, max_bytes: int) -> bytes:
-    """The bytes of an image's file, if they are not too many."""
-    try:
-        if not path.is_file():
-            path = _written_otherwise(path)
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= max_bytes else b""
-    except OSError as error:
-        near = _near(path)
-        raise BadInput(
-            "the image cannot be read;",
-            where=where,
-            remedy=f"did you mean {near}?" if near else "put the file there, or mend the path.",
-        ) from error
-    if size > max_bytes:
-        raise _too_large(size, max_bytes, where)
-    return data
 
 
 def checked(data: bytes, where: str, max_pixels: int) -> MediaFile:
@@ -158,50 +139,11 @@ def _inline(address: str, where: str, max_bytes: int) -> bytes:
     """The bytes of an image that a page carries in itself (RFC 2397)."""
     coded = unquote(address.partition(",")[2])
     if len(coded) * 3 // 4 > max_bytes:
-        raise _too_large(len(coded) * 3 // 4, max_bytes, where)
+        raise too_large(len(coded) * 3 // 4, max_bytes, where, WHAT)
     try:
         return base64.b64decode(re.sub(r"\s+", "", coded), validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadInput("this is not an image, or a broken one;", where=where, remedy=TAKEN) from error
-
-
-def _too_large(size: int, max_bytes: int, where: str) -> BadInput:
-    return BadInput(
-        f"the image has {size:,} bytes, {max_bytes:,} are allowed;",
-        where=where,
-        remedy="make it smaller, or raise SYNDICATION_IMAGE_MAX_BYTES.",
-    )
-
-
-def _written_otherwise(path: Path) -> Path:
-    """The file of that name in the other Unicode form: macOS writes ä as two characters. Raises FileNotFoundError."""
-    wanted = unicodedata.normalize("NFC", path.name)
-    for one in path.parent.iterdir():
-        if unicodedata.normalize("NFC", one.name) == wanted and one.is_file():
-            return one
-    raise FileNotFoundError
-
-
-def _near(path: Path) -> str:
-    try:
-        names = {one.name.lower(): one.name for one in path.parent.iterdir() if one.is_file()}
-    except OSError:
-        return ""
-    return next((names[near] for near in get_close_matches(path.name.lower(), names, n=1, cutoff=0.8)), "")
-
-
-def _inside(address: str, folder: Path, root: Path, source: str) -> Path:
-    try:
-        path = (folder / unquote(urlsplit(address).path)).resolve()
-    except (ValueError, OSError, RuntimeError) as error:  # NUL in it, too long, links in a ring
-        raise BadInput(
-            f"{address[:80]!r} is not the path of a file;", where=source, remedy="mend the image's path."
-        ) from error
-    if not path.is_relative_to(root.resolve()):
-        raise BadInput(
-            f"the image {address} lies outside of the tree;", where=source, remedy="copy it beside the document."
-        )
-    return path
 
 
 def _caption(element: lxml_html.HtmlElement) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from syndication.content import EntryContent, EntryDraft
 from syndication.dates import in_zone
 from syndication.errors import BadInput
 from syndication.feeds.naming import slugified
+from syndication.intake.attachments import attach
 from syndication.intake.blocks import Structured, structured
 from syndication.intake.decode import check_size, decode, without_open_bidi
 from syndication.intake.document import Read
@@ -65,12 +66,13 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         body_html, path.parent, folder.root, source,
         max_bytes=settings.image_max_bytes, max_pixels=settings.image_max_pixels,
     )  # fmt: skip
+    attached = attach(front.attachments, path.parent, folder.root, source, max_bytes=settings.attachment_max_bytes)
     number, name = numbered(path.stem) if in_tree else (None, path.stem)
     published_at, publish_at = _moments(front, folder, source)
     content = EntryContent(
         title=without_open_bidi(front.title),
         standfirst=without_open_bidi(body.standfirst or front.standfirst),
-        body_html=sanitised(gathered.body_html, base),
+        body_html=sanitised(gathered.body_html + attached.links, base),
         language=_other_language(front.language, folder.language),
         authors=front.authors,
         related=tuple(
@@ -81,10 +83,13 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         canonical_url=front.canonical_url,
         licence_url=front.licence_url,
         images=tuple(gathered.images),
+        attachments=tuple(attached.attachments),
     )
     return EntryDraft(
         source=source,
-        source_hash=hashlib.sha256(data + "".join(sorted(gathered.originals)).encode()).hexdigest(),
+        source_hash=hashlib.sha256(
+            data + "".join(sorted(gathered.originals | attached.files.keys())).encode()
+        ).hexdigest(),
         identity=front.id,
         series=front.series,
         slug=slugified(front.slug or (name if in_tree else front.title)) or _handle(source if in_tree else front.title),
@@ -93,7 +98,7 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         published_at=published_at,
         publish_at=publish_at,
         content=content,
-        media=tuple(gathered.files.values()),
+        media=tuple((gathered.files | attached.files).values()),
         warnings=(*warnings, *body.warnings, *reduced, *gathered.warnings),
     )
 

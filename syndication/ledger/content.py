@@ -158,7 +158,7 @@ class Revision(Base):
 
 
 class Media(Base):
-    """An image by the hash of its bytes, in the ledger so that every host has it."""
+    """An image or an attachment (0 wide and high) by the hash of its bytes, in the ledger so that every host has it."""
 
     __tablename__ = "media"
 
@@ -171,7 +171,7 @@ class Media(Base):
 
 
 class MediaUse(Base):
-    """A revision shows an image. Served only while a published entry's current revision uses it (guarantee 8)."""
+    """A revision shows a file. Served only while a published entry's current revision uses it (guarantee 8)."""
 
     __tablename__ = "media_use"
 

@@ -33,7 +33,7 @@ EXAMPLE: dict[str, Any] = {
     "content_html": '<div lang="en" dir="ltr"><p>Every few months …</p><hr><p lang="en">The positions of '
     "Harbour Institute, and our policy experts, are independent …</p></div>",
     "language": "en", "authors": [{"name": "Noor Haddad", "url": None}],
-    "credit": "Noor Haddad (Harbour Institute)", "topics": ["railways"], "related": [], "images": [],
+    "credit": "Noor Haddad (Harbour Institute)", "topics": ["railways"], "related": [], "images": [], "attachments": [],
     "licence": "Full text with credit, for one year.",
     "licence_url": "https://creativecommons.org/licenses/by/4.0/", "publisher": "Harbour Institute",
     "notice_version": 1, "published_at": "2026-11-25T08:00:00Z", "withdrawn_at": None,
@@ -46,6 +46,13 @@ class ImageRecord(BaseModel):
     alt: str
     credit: str
     caption: str
+
+
+class AttachmentRecord(BaseModel):
+    url: str
+    media_type: str
+    length: int = Field(description="In bytes.")
+    title: str
 
 
 class EntryRecord(BaseModel):
@@ -73,6 +80,10 @@ class EntryRecord(BaseModel):
     related: list[Related] = Field([], description="What the publisher points to: a `title`, and a `url` or null.")
     images: list[ImageRecord] = Field(
         [], description="Those in the text, each with `url`, `alt`, `credit` and `caption`."
+    )
+    attachments: list[AttachmentRecord] = Field(
+        [],
+        description="Sound, films, PDFs: each with `url`, `media_type`, `length` and `title`; linked in the text too.",
     )
     licence: str | None = Field(None, description="What the publisher agreed with you, in a sentence or an address.")
     licence_url: str | None = Field(None, description="The entry's own licence, where it has one.")
@@ -141,6 +152,10 @@ class Scribe:
             images=[
                 ImageRecord(url=f"{self._base_url}/media/{i.name}", alt=i.alt, credit=i.credit, caption=i.caption)
                 for i in content.images
+            ],
+            attachments=[
+                AttachmentRecord(url=one.url, media_type=one.media_type, length=one.length, title=one.title)
+                for one in view.enclosures
             ],
             licence=self._licence,
             licence_url=view.licence_url,
