@@ -35,7 +35,7 @@ def mail_body(body_html: str, url: str) -> str:
             _number(link, notes[target[1:]])
         elif target.startswith("#"):
             link.set("href", url + target)
-    for element in root.iter():
+    for element in list(root.iter()):
         if isinstance(element.tag, str):
             _fit(element)
     inner = html.escape(root.text or "", quote=False)
@@ -49,6 +49,14 @@ def _number(link: lxml_html.HtmlElement, number: str) -> None:
     link.drop_tag()
 
 
+def _in_a_frame(table: lxml_html.HtmlElement) -> None:
+    """What is wider than a phone is moved sideways on its own, by keyboard too; the mail stays as narrow as the phone."""
+    frame = lxml_html.Element("div", {"class": "wide", "tabindex": "0"})
+    frame.tail, table.tail = table.tail, None
+    table.addprevious(frame)
+    frame.append(table)
+
+
 def _fit(element: lxml_html.HtmlElement) -> None:
     for name in _UNWANTED:
         element.attrib.pop(name, None)
@@ -58,6 +66,7 @@ def _fit(element: lxml_html.HtmlElement) -> None:
         element.set("alt", element.get("alt", ""))
     elif element.tag == "table":
         element.set("class", "data")
+        _in_a_frame(element)
     elif element.tag in {"td", "th"} and (align := element.attrib.pop("align", "")) in {"left", "right", "center"}:
         element.set("style", f"text-align: {align}")
     element.tag = _LOWER.get(element.tag, element.tag)

@@ -28,6 +28,14 @@ from syndication.wiring import Wiring, open_wiring
 NOWHERE = "smtp://127.0.0.1:1"
 
 
+@pytest.fixture(autouse=True)
+def _far_from_a_new_hour() -> Iterator[None]:
+    """Limits begin anew with each hour and day: no test runs over the end of one, whenever it is run."""
+    now = clock.now()
+    with clock.shifted(now.replace(hour=12, minute=10) - now):
+        yield
+
+
 @pytest.fixture
 def relays() -> Iterator[list[ScriptedRelay]]:
     with ExitStack() as stack:
