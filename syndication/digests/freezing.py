@@ -20,7 +20,7 @@ from syndication import clock
 from syndication.digests.control import CANCELLED_WITH_ISSUE, issue_named, settle
 from syndication.digests.dealing import Memory, Person, deal
 from syndication.digests.editions import Pinned, editions_for
-from syndication.digests.schedule import AT_ONCE, slot_instant
+from syndication.digests.schedule import AT_ONCE, is_for_stragglers, slot_instant
 from syndication.errors import SyndicationError
 from syndication.ledger import attempts, carrying, due
 from syndication.ledger.bulk import Owner, deliver
@@ -92,6 +92,7 @@ def _cut_of(issue: Issue, spread_minutes: int) -> Cut:
         active_by=slot_instant(issue.slot),
         at=issue.cut_at,
         spread_minutes=spread_minutes if issue.cadence in {"daily", "weekly"} else 0,
+        carried=not is_for_stragglers(issue.slot),
     )
 
 

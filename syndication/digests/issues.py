@@ -3,7 +3,8 @@ have one place: `freeze`, `settle`, `pause`, `resume`, `cancel`.
 
 Guarantees: a slot is cut once, however many ticks see it (a unique key); a late tick cuts the newest slot only; a slot for
 which nobody is owed anything is written down as empty, so that what is published later waits for the next hour. A daily or
-weekly slot concerns the zones whose local hour it is; at once, the slot is the newest entry's `mail_seq`.
+weekly slot concerns the zones whose local hour it is; at once, the slot is the newest entry's `mail_seq`. What an issue that
+was cancelled left for people at once waits for the next entry: who stops the presses finds them stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.digests.control import cancel, counts, hold, issue_named, pause, resume, settle
 from syndication.digests.freezing import freeze
-from syndication.digests.schedule import AT_ONCE, CADENCES, DAILY, WEEKLY, last_slot, slot_name
+from syndication.digests.schedule import AT_ONCE, CADENCES, DAILY, WEEKLY, is_for_stragglers, last_slot, slot_name
 from syndication.errors import BadInput
 from syndication.ledger import due
 from syndication.ledger.db import Database, ring_after_commit
@@ -158,9 +159,9 @@ def _insert(session: Session, slot: _Slot) -> tuple[int | None, str]:
     """Makes the issue: (id, state), or (None, "") where it exists or a straggler's slot has nobody."""
     now = clock.now()
     upto = due.newest_mailable(session, slot.publication_id)
-    concerned = Cut(slot.publication_id, slot.cadence, slot.zones, upto, slot.active_by)
+    straggling = is_for_stragglers(slot.name)
+    concerned = Cut(slot.publication_id, slot.cadence, slot.zones, upto, slot.active_by, carried=not straggling)
     behind = upto > 0 and due.anyone_behind(session, concerned)
-    straggling = "@" in slot.name
     if straggling:
         session.merge(Fact(name=_looked(slot.publication_id), value=now.isoformat()))
         if not behind:

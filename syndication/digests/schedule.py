@@ -68,6 +68,11 @@ def slot_instant(slot: str) -> datetime | None:
     return datetime.strptime(slot, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
+def is_for_stragglers(slot: str) -> bool:
+    """Whether the slot is `seq:…@<instant>`: for those at once who are behind an issue that was frozen before they came."""
+    return "@" in slot
+
+
 def _slots_near(cadence: str, zone: ZoneInfo, daily_at: str, weekly_on: str, now: datetime) -> Iterator[datetime]:
     """Slots around `now`: at least one before and one after, also where a zone skipped a whole day."""
     at, weekday = _clock_time(daily_at), None

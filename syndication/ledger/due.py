@@ -16,7 +16,8 @@ _ACTIVE = text("subscription.state = 'active'")  # literal: a partial index does
 @dataclass(frozen=True)
 class Cut:
     """Whom an issue concerns. `zones` empty: everybody; `active_by` None: whenever they became active. `at`: since when its
-    deliveries are due, all alike, so that they are claimed edition by edition."""
+    deliveries are due, all alike, so that they are claimed edition by edition. `carried`: what was carried over for somebody
+    is reason enough."""
 
     publication_id: int
     cadence: str
@@ -25,6 +26,7 @@ class Cut:
     active_by: datetime | None = None
     at: datetime | None = None
     spread_minutes: int = 0
+    carried: bool = True
 
 
 def zones_in_use(session: Session) -> list[str]:
@@ -59,15 +61,16 @@ def chunk_ends(session: Session, cut: Cut, after: int, size: int) -> list[int]:
 
 def behind(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnElement[bool]]:
     """Of the subscribers in (after, until], the active subscriptions that this issue would move, or for whose person
-    something was carried over."""
+    something was carried over, where that is reason enough."""
     earlier = exists().where(SeriesStart.subscription_id == Subscription.id, SeriesStart.cursor < cut.upto)
     listed = exists().where(
         Carried.subscriber_id == Subscription.subscriber_id,
         Carried.taken_at.is_(None),
         or_(Subscription.scope == 0, Carried.series_id == Subscription.scope),
     )
+    reasons = [Subscription.cursor < cut.upto, and_(Subscription.scope == 0, earlier)]
     conditions = concerned(cut, after, until)
-    conditions.append(or_(Subscription.cursor < cut.upto, and_(Subscription.scope == 0, earlier), listed))
+    conditions.append(or_(*reasons, listed) if cut.carried else or_(*reasons))
     if cut.active_by is not None:
         conditions.append(Subscription.active_at <= cut.active_by)
     return conditions

@@ -206,3 +206,26 @@ def test_another_cadence_takes_it_along_and_a_strange_one_does_not(world: World)
         session.execute(update(Subscription).where(Subscription.scope == world.series[0]).values(cadence="weekly"))
     cut(world, 3, "weekly")
     assert world.got(who, "pending") == [entry]
+
+
+def test_at_once_it_waits_for_the_next_entry_whoever_looks_for_stragglers_meanwhile(world: World) -> None:
+    """Who stops the presses has them stopped: nothing goes again by itself a minute later."""
+    with clock.frozen(START):
+        who = world.join(0, "at-once", cursor=0)
+        first = world.publish(0)
+        (issue,) = issues.cut(world.db, "at-once")
+        freeze_owed(world.db)
+    cancel(world, issue)
+    for minutes in (2, 5):
+        with clock.frozen(START + timedelta(minutes=minutes)):
+            assert issues.cut(world.db, "at-once") == []
+    late = world.join(0, "at-once", cursor=0)
+    with clock.frozen(START + timedelta(minutes=10)):
+        assert len(issues.cut(world.db, "at-once")) == 1
+        freeze_owed(world.db)
+    assert (world.got(late, "pending"), world.got(who, "pending")) == ([first], [])
+    with clock.frozen(START + timedelta(minutes=20)):
+        second = world.publish(1)
+        issues.cut(world.db, "at-once")
+        freeze_owed(world.db)
+    assert world.got(who, "pending") == [first, second]
