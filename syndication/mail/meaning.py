@@ -64,6 +64,15 @@ _PERSON_FAST = Meaning("recipient rate limited", retry_seconds=3600)
 _LARGE = Meaning("too large", advice="The mail is larger than this provider takes.")
 _AUTH = Meaning("authentication", relay="trouble", advice="The relay does not know us: check user, password and TLS.")
 _SENDER = Meaning("sender refused", relay="trouble", advice="The relay does not take our return path or From address.")
+_RELAYING = Meaning(
+    "relaying denied", relay="trouble", advice="The relay does not send for us: check user and password, or let our host in."
+)
+_SHARE = Meaning(
+    "relay limit",
+    relay="trouble",
+    retry_seconds=900,
+    advice="The relay has had as many of our mails as it takes: give it its limits in `[[relays]]`, or raise them with it.",
+)
 _SYSTEM = Meaning("system trouble", destination="slow")
 _CONNECTION = Meaning("cannot be reached", retry_seconds=1800)
 _LOOP = Meaning("mail loop", advice="The address forwards in a circle.")
@@ -73,7 +82,10 @@ _REFUSED = Meaning("refused")
 _ASKED = re.compile(r"\b(?:in|after|for) (\d{1,5}) ?(s|sec|seconds?|m|min|minutes?|h|hours?)\b", re.IGNORECASE)
 _UNIT = {"s": 1, "m": 60, "h": 3600}
 _LONGEST_ASKED = 6 * 3600
-_OUR_HOST = r"\b(ip|host|network|server)\b.{0,40}\b(blocked|banned|denied|rejected)"
+_OUR_HOST = (
+    r"\b(your|client|sending|this|ip) (\w+ ){0,2}(ip|host|network|server|address)\b.{0,40}\b(blocked|banned|denied|rejected)|"
+    r"\bip\b.{0,40}\b(blocked|banned|denied|rejected)"
+)
 _LISTS = (
     r"S3140|S3150|block ?list|black ?list|spamhaus|barracuda|proofpoint|blocked (using|by)|(poor|low) reputation|"
     r"reputation of"
@@ -93,7 +105,15 @@ _TOO_BUSY = (
 )
 _YAHOO = r"\[?TS0[1-4]\]?|TSS0[4-9]|temporarily deferred due to (unexpected volume|user complaints)"
 _OUTLOOK = r"RP-00[1-3]|exceeded (the )?(rate limit|maximum number of (connections|messages))"
-_NOT_YOU = r"sender (address )?(rejected|verify failed|not (allowed|owned))|not (allowed|authori[sz]ed) to send as"
+_NOT_YOU = (
+    r"sender (address )?(rejected|verify failed|not (allowed|owned))|not (allowed|authori[sz]ed) to send as|SendAsDenied|"
+    r"permissions? to send as|(address|identity|identities|domain) (is |are )?not verified"  # Microsoft 365, SES
+)
+_NO_RELAYING = r"relay(ing)? (access )?(is )?(denied|prohibited|not (permitted|allowed))|unable to relay|not permitted to relay"
+_OUR_SHARE = (  # SES, Gmail and Workspace, Mailgun, SendGrid
+    r"throttling failure|daily (user |message )?(sending )?(limit|quota)|sending (limit|quota|rate).{0,20}exceeded|"
+    r"(hourly|daily|monthly|credits?).{0,20}(limit|quota|credits?) (exceeded|reached)|maximum credits exceeded"
+)
 
 _TABLE = (
     # Destinations that say how they want it: before the general codes, since they reuse them.
@@ -108,8 +128,13 @@ _TABLE = (
     # Authentication and senders: about us and the relay.
     _Row(_AUTH, "45", r"[45]\.7\.(8|9|11|12|13|14)|5\.5\.1", r"authenticat|credential|log ?in"),
     _Row(_AUTH, "5", words=r"authentication (is )?required|must authenticate|STARTTLS"),
+    _Row(_SHARE, "45", words=_OUR_SHARE),
+    _Row(_RELAYING, "5", words=_NO_RELAYING),
     _Row(_SENDER, "45", r"[45]\.1\.[78]"),
     _Row(_SENDER, "45", words=_NOT_YOU),
+    # A server in trouble, whatever it says of itself.
+    _Row(_SYSTEM, "4", r"4\.3\.\d+"),
+    _Row(_SYSTEM, "4", words=r"insufficient system storage"),
     # Policy, reputation, content: never about the person, whatever else the words say.
     _Row(_BLOCKED, "45", words=f"{_LISTS}|{_OUR_HOST}"),
     _Row(_BLOCKED, "5", words=r"DMARC|SPF (check|fail)|DKIM|unauthenticated (mail|email)|reverse dns|PTR record"),
@@ -129,7 +154,6 @@ _TABLE = (
     # The rest, by code and class.
     _Row(_LOOP, "45", r"[45]\.4\.6"),
     _Row(_CONNECTION, "45", r"[45]\.4\.\d+"),
-    _Row(_SYSTEM, "4", r"4\.3\.\d+"),
     _Row(_BUSY, "4", words=_TOO_BUSY),
     _Row(_BUSY, "4", r"4\.7\.\d+"),
     _Row(_DEFERRED, "4"),

@@ -18,6 +18,7 @@ from syndication.ledger.claims import Outcome
 from syndication.ledger.mailings import Delivery, Edition, Issue
 from syndication.mail.consequences import weighed
 from syndication.mail.deliveries import explain
+from syndication.mail.restrictions import listing
 from syndication.mail.sender import send_due
 from syndication.mail.smtp import Relay
 from syndication.wiring import Wiring
@@ -210,3 +211,21 @@ def test_who_is_unknown_beside_many_who_are_not_is_believed(wiring: Wiring, rela
     through(wiring, relay)
     with wiring.db.reading() as session:
         assert len(session.scalars(select(Suppression)).all()) == len(gone)
+
+
+@pytest.mark.parametrize("line", [b"550 5.4.5 Daily user sending limit exceeded", b"554 5.7.1 <a@b>: Relay access denied"])
+def test_what_is_between_the_relay_and_us_fails_nobody_and_blocks_no_destination(
+    wiring: Wiring, relay: ScriptedRelay, line: bytes
+) -> None:
+    new_issue(wiring.db, 6)
+    relay.script = {"rcpt": line}
+    through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert set(session.scalars(select(Delivery.state))) <= {"pending", "deferred"}
+        assert listing(session) == []
+    assert [f.level for f in examine(wiring) if f.about == "relay"] == ["wrong"]
+    relay.script = {}
+    with clock.shifted(timedelta(hours=1)):
+        through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert set(session.scalars(select(Delivery.state))) == {"sent"}
