@@ -36,7 +36,7 @@ class RelaySettings(BaseModel):
 
     url: str
     name: str = ""
-    per_second: float = Field(0, ge=0)
+    per_second: float = Field(0, ge=0, allow_inf_nan=False)
     per_hour: int = Field(0, ge=0)
     per_day: int = Field(0, ge=0)
     warmup: tuple[Annotated[int, Field(ge=1)], ...] = ()  # messages on the first day of use, the second, …

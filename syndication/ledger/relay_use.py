@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,8 +55,11 @@ class Share(NamedTuple):
     again_at: datetime | None = None
 
 
-def take(session: Session, name: str, limits: Limits, wanted: int) -> Share:
-    """Up to `wanted` messages of the relay's limits, a quarter of a second's worth at most where seconds are limited."""
+def take(session: Session, name: str, limits: Limits, wanted: int, longest_wait: float = math.inf) -> Share:
+    """Up to `wanted` messages of the relay's limits, a quarter of a second's worth at most where seconds are limited.
+
+    `longest_wait`, in seconds: who would have to wait longer takes nothing.
+    """
     now = ledger_now(session)
     use = _locked(session, name, now)
     left = wanted
@@ -69,6 +73,8 @@ def take(session: Session, name: str, limits: Limits, wanted: int) -> Share:
         left = min(left, max(1, int(limits.per_second / 4)))
         free = max(use.next_free, now)
         wait = (free - now).total_seconds()
+        if wait > longest_wait:
+            return Share(0, again_at=free)
         use.next_free = free + timedelta(seconds=left / limits.per_second)
     use.in_day += left
     use.in_hour += left

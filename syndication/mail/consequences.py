@@ -15,6 +15,7 @@ from syndication.ledger.claims import Outcome
 from syndication.mail.meaning import Meaning, meaning_of, retry_seconds
 
 REFUSED: Final = ("deferred", "failed")
+SOUR: Final = 3  # messages in a row that a relay refuses because of us; fewer may be one recipient's own idea
 ILL_FROM: Final = 20  # people of one domain whom it calls unknown in one slice
 _DESTINATION = {
     "fine": "nothing changes",

@@ -17,7 +17,7 @@ import structlog
 from syndication import clock
 from syndication.errors import BadInput, SyndicationError
 from syndication.ledger.claims import Claimed, Outcome
-from syndication.mail.consequences import REFUSED
+from syndication.mail.consequences import REFUSED, SOUR
 from syndication.mail.journal import Journal
 from syndication.mail.meaning import meaning_of
 from syndication.mail.slices import LOOK_AGAIN_SECONDS, TEMPLATE_WAIT, Slice, Slices
@@ -27,7 +27,6 @@ from syndication.wiring import Wiring
 log = structlog.get_logger(__name__)
 
 TROUBLE_WAIT = timedelta(seconds=30)
-SOUR = 3  # messages in a row that the relay refuses because of us; fewer may be one recipient's own idea
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,9 @@ _LARGE = Meaning("too large", advice="The mail is larger than this provider take
 _AUTH = Meaning("authentication", relay="trouble", advice="The relay does not know us: check user, password and TLS.")
 _SENDER = Meaning("sender refused", relay="trouble", advice="The relay does not take our return path or From address.")
 _RELAYING = Meaning(
-    "relaying denied", relay="trouble", advice="The relay does not send for us: check user and password, or let our host in."
+    "relaying denied",
+    relay="trouble",
+    advice="The relay does not send for us: check user and password, or let our host in.",
 )
 _SHARE = Meaning(
     "relay limit",
@@ -109,7 +111,9 @@ _NOT_YOU = (
     r"sender (address )?(rejected|verify failed|not (allowed|owned))|not (allowed|authori[sz]ed) to send as|SendAsDenied|"
     r"permissions? to send as|(address|identity|identities|domain) (is |are )?not verified"  # Microsoft 365, SES
 )
-_NO_RELAYING = r"relay(ing)? (access )?(is )?(denied|prohibited|not (permitted|allowed))|unable to relay|not permitted to relay"
+_NO_RELAYING = (
+    r"relay(ing)? (access )?(is )?(denied|prohibited|not (permitted|allowed))|unable to relay|not permitted to relay"
+)
 _OUR_SHARE = (  # SES, Gmail and Workspace, Mailgun, SendGrid
     r"throttling failure|daily (user |message )?(sending )?(limit|quota)|sending (limit|quota|rate).{0,20}exceeded|"
     r"(hourly|daily|monthly|credits?).{0,20}(limit|quota|credits?) (exceeded|reached)|maximum credits exceeded"

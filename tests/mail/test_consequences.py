@@ -213,7 +213,9 @@ def test_who_is_unknown_beside_many_who_are_not_is_believed(wiring: Wiring, rela
         assert len(session.scalars(select(Suppression)).all()) == len(gone)
 
 
-@pytest.mark.parametrize("line", [b"550 5.4.5 Daily user sending limit exceeded", b"554 5.7.1 <a@b>: Relay access denied"])
+@pytest.mark.parametrize(
+    "line", [b"550 5.4.5 Daily user sending limit exceeded", b"554 5.7.1 <a@b>: Relay access denied"]
+)
 def test_what_is_between_the_relay_and_us_fails_nobody_and_blocks_no_destination(
     wiring: Wiring, relay: ScriptedRelay, line: bytes
 ) -> None:

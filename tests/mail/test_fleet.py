@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,9 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from syndication import clock
-from syndication.ledger import relay_use
-from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery
-from syndication.ledger.relay_use import Limits, all_use, give_back, take
+from syndication.ledger.relay_use import all_use
 from syndication.mail.fleet import Fleet, way_out
 from syndication.mail.relays import relay_of
 from syndication.mail.sender import send_due
@@ -148,51 +149,6 @@ def test_without_relays_the_one_address_is_used_as_before(
     assert not isinstance(way_out(wiring), Fleet)
 
 
-def test_a_warm_up_grows_by_the_days_since_the_first_use(db: Database) -> None:
-    limits = Limits(per_day=40, warmup=(5, 10))
-    got = []
-    for days in (0, 1, 2, 3):
-        with clock.shifted(timedelta(days=days)), db.transaction() as session:
-            got.append(take(session, "one", limits, 100).messages)
-    assert got == [5, 10, 40, 40]
-
-
-def test_hours_and_days_begin_anew_and_say_when(db: Database) -> None:
-    limits = Limits(per_hour=3, per_day=5)
-    with db.reading() as session:
-        start = ledger_now(session).replace(hour=10, minute=59, second=0, microsecond=0) + timedelta(days=1)
-
-    def at(moment: datetime) -> tuple[int, datetime | None]:
-        with clock.shifted(moment - clock.now()), db.transaction() as session:
-            share = take(session, "one", limits, 100)
-        return share.messages, share.again_at
-
-    assert at(start) == (3, None)
-    assert at(start + timedelta(seconds=10)) == (0, start + timedelta(minutes=1))
-    assert at(start + timedelta(minutes=2)) == (2, None)
-    assert at(start + timedelta(hours=2)) == (0, start.replace(hour=0, minute=0) + timedelta(days=1))
-    assert at(start + timedelta(hours=14)) == (3, None)
-
-
-def test_seconds_are_shared_as_time(db: Database) -> None:
-    limits = Limits(per_second=8)
-    waits = []
-    for _ in range(5):
-        with db.transaction() as session:
-            share = take(session, "one", limits, 100)
-        assert share.messages == 2
-        waits.append(share.in_seconds)
-    assert 0.7 < waits[-1] <= 1.0, "the fifth pair goes a second after the first"
-
-
-def test_what_did_not_go_is_given_back(db: Database) -> None:
-    with db.transaction() as session:
-        take(session, "one", Limits(per_day=10), 8)
-        give_back(session, "one", 5)
-    with db.transaction() as session:
-        assert relay_use.take(session, "one", Limits(per_day=10), 100).messages == 7
-
-
 def test_settings_say_what_is_wrong_with_relays() -> None:
     with pytest.raises(ValidationError, match="not both"):
         Settings(mail_url=NOWHERE, relays=(RelaySettings(url=NOWHERE),))
@@ -208,3 +164,51 @@ def test_a_message_for_several_relays_is_made_so_that_any_of_them_may_take_it() 
     assert profile.rewrites == {"Date", "Message-ID"}
     assert not profile.signs_alone
     assert profile.mark.count("\r\n") == 1
+
+
+SENDER_REFUSED = b"550 5.1.8 sender address rejected"
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "end"])
+@pytest.mark.parametrize("line", [SENDER_REFUSED, b"550 5.4.5 Daily user sending limit exceeded"])
+def test_a_relay_that_refuses_us_is_passed_over(
+    tmp_path: Path, db_url: str, relays: list[ScriptedRelay], step: str, line: bytes
+) -> None:
+    one, two = relays
+    one.script = {step: line}
+    wiring = service(tmp_path, db_url, RelaySettings(url=one.url, per_day=100, name="one"), RelaySettings(url=two.url))
+    send_due(wiring, way_out(wiring))
+    assert (len(one.received), len(two.received)) == (0, 20)
+    assert sent(wiring) == 20
+    with wiring.db.reading() as session:
+        assert [use.in_day for use in all_use(session)] == [0]
+
+
+def test_who_alone_dislikes_our_sender_is_tried_again_later_and_the_first_relay_keeps_the_rest(
+    tmp_path: Path, db_url: str, relays: list[ScriptedRelay]
+) -> None:
+    one, two = relays
+    for relay in relays:
+        relay.script, relay.only = {"rcpt": SENDER_REFUSED}, {"p2@example.org"}
+    wiring = service(tmp_path, db_url, *(RelaySettings(url=relay.url) for relay in relays))
+    send_due(wiring, way_out(wiring))
+    assert (len(one.received), len(two.received)) == (19, 0)
+    with wiring.db.reading() as session:
+        rows = session.execute(select(Delivery.id, Delivery.state, Delivery.attempts).where(Delivery.state != "sent"))
+        assert rows.all() == [(2, "deferred", 1)]
+
+
+def test_a_trial_goes_by_the_relay_that_is_for_the_publication(
+    tmp_path: Path, db_url: str, relays: list[ScriptedRelay], syndicate: list[str]
+) -> None:
+    one, two = relays
+    service(tmp_path, db_url, people=1).db.close()
+    environment = os.environ | {
+        "SYNDICATION_DATA_DIR": str(tmp_path / "var"), "SYNDICATION_DATABASE_URL": db_url,
+        "SYNDICATION_RELAYS": json.dumps([{"url": one.url, "publications": ["other"]}, {"url": two.url}]),
+    }  # fmt: skip
+    told = subprocess.run(
+        [*syndicate, "digest", "test", "me@example.org"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith("sent: [Test]")
+    assert (len(one.received), len(two.received)) == (0, 1)
