@@ -1,9 +1,10 @@
 """One request to an address that a stranger named: the dangerous edge, kept narrow.
 
 Guarantees: no private, loopback, link-local, multicast or metadata address is connected to, however it is written, and the
-address that was checked is the one connected to (requests-hardened resolves once and pins); no redirect is followed; no
-proxy, cookie or netrc of ours is used; the whole exchange ends at `seconds`, whatever the other side does; at most
-`LONGEST_BODY` bytes of an answer are read.
+address that was checked is the one connected to (requests-hardened resolves once and pins); no redirect is followed or looked
+at; no proxy, cookie or netrc of ours is used; the whole exchange ends at `seconds`, whatever the other side does (looking a
+name up is the system's, and takes as long as its resolver waits); at most `LONGEST_BODY` bytes of an answer are read, and
+nothing unprintable of its words is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -32,6 +34,9 @@ from syndication.push.answer import Answer
 LONGEST_BODY = 4_096
 LONGEST_ADDRESS = 2_000
 USER_AGENT = "Syndication (WebSub)"
+_GLOBAL_IPV6 = ipaddress.ip_network(
+    "2000::/3"
+)  # all that is given out; what lies outside is translated, local or nobody's
 _mine = threading.local()  # the deadline of the request this thread is making
 
 
@@ -80,7 +85,7 @@ class Caller:
                 first = response.raw.read(LONGEST_BODY, decode_content=False) if method == "GET" else b""
                 if clock.monotonic() >= _mine.ends:  # cut off within the headers it looks like their end
                     return self._too_late()
-                return Answer(response.status_code, " ".join(str(response.reason or "").split())[:200], first)
+                return Answer(response.status_code, _printable(str(response.reason or ""))[:200], first)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return self._too_late() if clock.monotonic() >= _mine.ends else Answer(0, _words(error))
         finally:
@@ -93,7 +98,7 @@ class Caller:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.trust_env = False  # no proxy, no netrc: it is a stranger's address
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # nothing is kept for them
             session.mount("http://", _Adapter(is_https_proto=False, allow_loopback=self._to_loopback))
@@ -103,6 +108,11 @@ class Caller:
 
     def close(self) -> None:
         self._deadlines.close()
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: else `requests` reads the whole body of a redirect, and unpacks it, to prepare a request nobody makes."""
 
 
 class _Deadlines:
@@ -180,12 +190,23 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # requests-hardened has 
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        address = ipaddress.ip_address(host["host"].strip("[]"))
+        if address.version == 6 and not address.is_loopback and address not in _GLOBAL_IPV6:
+            raise InvalidIPAddress(address)
+        return host, pool
+
 
 def _words(error: Exception) -> str:
-    name = type(error).__name__
-    if name == "InvalidIPAddress":
+    if isinstance(error, InvalidIPAddress):
         return f"{_address_in(error)} is not an address of the public internet; nothing is sent there"
-    return f"{name}: {error}"[:300]
+    return _printable(f"{type(error).__name__}: {error}")[:300]
+
+
+def _printable(words: str) -> str:
+    """A stranger's words as one line: a NUL among them could not be stored in PostgreSQL."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
 
 def _address_in(error: Exception) -> str:

@@ -21,11 +21,13 @@ class Got(NamedTuple):
 
 class Machine:
     """`does`: path → what it answers: a status, `echo` (the challenge, with 200), `wrong` (another challenge), `hang`,
-    `drip` (headers for ever), `flood` (a body for ever), `away:<url>` (a redirect). Else `echo` for GET and 204 for POST."""
+    `drip` (headers for ever), `flood` (a body for ever), `away:<url>` (a redirect), `away-flood` (one with a body for ever),
+    `nul` (a status line with a NUL). Else `echo` for GET and 204 for POST. `poured` counts the bytes of bodies for ever."""
 
     def __init__(self) -> None:
         self.got: list[Got] = []
         self.does: dict[str, str | int] = {}
+        self.poured = 0
         self.stop = threading.Event()
         machine = self
 
@@ -61,11 +63,15 @@ class Machine:
                     to.flush_headers()
                     while not self.stop.wait(0.05):
                         to.wfile.write(b"X-Drip: drop\r\n")
-                case "flood":
-                    to.send_response(200)
+                case "flood" | "away-flood":
+                    to.send_response(200 if does == "flood" else 302)
+                    to.send_header("Location", "/elsewhere")
                     to.end_headers()
                     while not self.stop.is_set():
                         to.wfile.write(b"x" * 65_536)
+                        self.poured += 65_536
+                case "nul":
+                    to.wfile.write(b"HTTP/1.1 500 O\0\x1b[31mK\r\nContent-Length: 0\r\n\r\n")
                 case int(status):
                     self._say(to, status, b"")
                 case str(away) if away.startswith("away:"):

@@ -33,6 +33,7 @@ def here():  # type: ignore[no-untyped-def]
         "127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
         "[::ffff:7f00:1]", "0.0.0.0", "[::]", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254",
         "[fe80::1]", "[fd00:ec2::254]", "100.64.0.1", "224.0.0.1", "[ff02::1]", "[64:ff9b::7f00:1]", "192.0.0.192",
+        "[::7f00:1]", "[::ffff:0:7f00:1]", "[fec0::1]", "[2002:7f00:1::]", "240.0.0.1", "0", "198.18.0.1",
     ],
 )  # fmt: skip
 def test_no_address_of_ours_is_called(caller: Caller, host: str) -> None:
@@ -84,6 +85,18 @@ def test_an_endless_answer_is_read_as_far_as_needed(here: Caller, machine: Machi
     assert answer.status == 200
     assert len(answer.body) == LONGEST_BODY
     assert here.call("POST", f"{machine.url}/", body=b"x").body == b""
+
+
+def test_the_body_of_a_redirect_is_not_read(here: Caller, machine: Machine) -> None:
+    machine.does["/"] = "away-flood"
+    for method, body in (("GET", None), ("POST", b"x")):
+        assert here.call(method, f"{machine.url}/", body=body).status == 302
+    assert machine.poured < 40_000_000  # what lies in buffers on the way, not what half a second brings
+
+
+def test_words_that_no_ledger_can_keep_are_not_kept(here: Caller, machine: Machine) -> None:
+    machine.does["/"] = "nul"
+    assert here.call("POST", f"{machine.url}/", body=b"x").said == "500 O [31mK"
 
 
 def test_a_server_that_says_nonsense_is_an_answer_not_an_error(here: Caller) -> None:

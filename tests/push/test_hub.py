@@ -347,6 +347,21 @@ def test_other_hubs_are_pinged_at_each_change(
     assert len(pings) == 6  # all and ferries in three formats; floods did not change
 
 
+def test_an_answer_with_a_nul_spoils_nobody_elses(
+    subscribe: Subscribe,
+    machine: Machine,
+    wiring: Wiring,
+    new_entry: NewEntry,
+    db: Database,
+) -> None:
+    subscribe("/good")
+    subscribe("/nul")
+    machine.does["/nul"] = "nul"
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    assert sorted(pushes(db)) == ["done", "pending"]
+
+
 def test_a_slow_subscriber_delays_nobody(
     subscribe: Subscribe,
     machine: Machine,
