@@ -156,12 +156,15 @@ class Settings(BaseSettings):
 
     hub_lease_days: float = Field(10.0, gt=0, description="Lease of a hub subscription that names none, in days.")
     hub_longest_lease_days: float = Field(30.0, gt=0, description="Longest lease of a hub subscription, in days.")
+    hub_per_host: int = Field(
+        1_000, ge=1, description="Hub subscriptions that the callbacks of one host may have to one feed in one format."
+    )
     hub_signature: Literal["sha256", "sha384", "sha512"] = Field(
         "sha256", description="Method of X-Hub-Signature for subscribers that gave a secret."
     )
     hubs: str = Field("", description="Comma list of other hubs that are told of every change and named in the feeds.")
     push_threads: int = Field(128, ge=8, le=1_000, description="Pushes a worker has under way at a time.")
-    push_per_host: int = Field(20, ge=1, description="Pushes under way to one host and port, for each worker.")
+    push_per_host: int = Field(20, ge=1, description="Pushes under way to one host, for each worker.")
     push_timeout_seconds: float = Field(10.0, gt=0, description="A push must be answered within this, all in all.")
     push_to_loopback: bool = Field(
         False, description="Also push to 127.0.0.0/8 and ::1, for development; never to other private addresses."

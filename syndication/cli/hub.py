@@ -39,17 +39,10 @@ def list_(
 
 @app.command()
 def end(subscription: int) -> None:
-    """End a subscription at once. Its callback may subscribe anew."""
-    from syndication.errors import Conflict, NotFound
-    from syndication.ledger.machines import HubSubscription
+    """End a subscription at once and tell its callback, which may subscribe anew."""
     from syndication.push import hub
 
-    with state().db.transaction() as session:
-        found = session.get(HubSubscription, subscription)
-        if found is None:
-            raise NotFound(f"there is no hub subscription {subscription};", remedy="see `syndicate hub list`.")
-        if found.state != "active":
-            raise Conflict(f"hub subscription {subscription} has ended already: {found.ended_reason}.")
-        hub.end(session, found, "ended by hand")
-        callback = found.callback
+    wiring = state()
+    with wiring.db.transaction() as session:
+        callback = hub.end_by_hand(session, subscription, wiring.base_url).callback
     say(f"{callback} gets no more pushes by subscription {subscription}.")

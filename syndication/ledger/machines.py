@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from syndication.ledger.base import Base, BigId
 
 _OPEN = text("state IN ('pending', 'sending')")
+_QUESTION = text("kind = 'verify' AND state IN ('pending', 'sending')")
 
 
 class HubTopic(Base):
@@ -33,19 +34,23 @@ class HubTopic(Base):
 class HubSubscription(Base):
     """A verified wish: `callback` gets the topic's document at each change until `lease_until`. active → ended(reason).
 
-    `failures` counts pushes since the last that was taken; `delivered_etag` is the version it has.
+    `failures` counts pushes since the last that was taken; `delivered_etag` is the version it has; `host` is the callback's;
+    `slow`: it took its time over the last one.
     """
 
     __tablename__ = "hub_subscription"
     __table_args__ = (
         UniqueConstraint("topic_id", "callback_hash"),
         Index("ix_hub_subscription_active", "topic_id", "id", postgresql_where=text("state = 'active'")),
+        Index("ix_hub_subscription_lease", "state", "lease_until"),
+        Index("ix_hub_subscription_ended", "ended_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     topic_id: Mapped[int] = mapped_column(ForeignKey("hub_topic.id"))
     callback: Mapped[str] = mapped_column(Text)
     callback_hash: Mapped[str] = mapped_column(String(64))  # SHA-256: an address is too long for a unique key
+    host: Mapped[str] = mapped_column(String(255), default="")
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(8), default="active")
     lease_until: Mapped[datetime]
@@ -53,6 +58,7 @@ class HubSubscription(Base):
     ended_at: Mapped[datetime | None]
     ended_reason: Mapped[str] = mapped_column(String(40), default="")
     failures: Mapped[int] = mapped_column(default=0)
+    slow: Mapped[bool] = mapped_column(default=False)
     delivered_etag: Mapped[str] = mapped_column(String(64), default="")
     delivered_at: Mapped[datetime | None]
     last_answer: Mapped[str] = mapped_column(Text, default="")
@@ -69,16 +75,18 @@ class Push(Base):
         Index("ix_push_claim", "priority", "due_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_push_subscription", "subscription_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_push_asked", "topic_id", "target_hash", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_push_questions", "host", postgresql_where=_QUESTION, sqlite_where=_QUESTION),
         Index("ix_push_done", "done_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
-    priority: Mapped[int]  # 0 verify, denied, ping; 1 document; 2 document for one that failed last time
+    priority: Mapped[int]  # the lane: see `ledger.pushes`
     topic_id: Mapped[int] = mapped_column(ForeignKey("hub_topic.id"))
     subscription_id: Mapped[int | None] = mapped_column(ForeignKey("hub_subscription.id"))
     target: Mapped[str] = mapped_column(Text)
     target_hash: Mapped[str] = mapped_column(String(64))
+    host: Mapped[str] = mapped_column(String(255), default="")  # of the target
     etag: Mapped[str] = mapped_column(String(64), default="")
     intent: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(String(10), default="pending")

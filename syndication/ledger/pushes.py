@@ -7,7 +7,7 @@ newest arrives last; a document that is owed anew replaces the one that still wa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from syndication.ledger.db import ledger_now
 from syndication.ledger.machines import HubSubscription, Push
 from syndication.ledger.states import PUSH, move
 
-SOON, DOCUMENT, SUSPECT = 0, 1, 2  # priorities
+# Lanes: a question, a denial, a ping · a document · what failed or was slow last time · a document for who took none yet
+SOON, DOCUMENT, SUSPECT, NEW = 0, 1, 2, 3
 _OPEN = text("push.state IN ('pending', 'sending')")  # literal: a partial index does not match a parameter
 _UNSYNCED = {"synchronize_session": False}
 
@@ -46,25 +47,34 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a push: done | gone | failed | pending (again at `due_at`). `etag`: the version that was taken."""
+    """What became of a push: done | gone | failed | pending (again at `due_at`). `etag`: the version that was taken; `slow`: it
+    took long."""
 
     push_id: int
     state: str
     answer: str
     etag: str = ""
     due_at: datetime | None = None
+    slow: bool = False
 
 
 def anything_due(session: Session) -> bool:
     """Whether a claim would find something; takes no lock."""
-    return session.execute(_due(session, (SOON, DOCUMENT, SUSPECT)).limit(1)).first() is not None
+    return session.execute(_due(session, (SOON, DOCUMENT, SUSPECT, NEW)).limit(1)).first() is not None
 
 
-def claim(session: Session, *, priorities: Sequence[int], size: int, lease_seconds: int) -> Claim | None:
-    """Leases up to `size` pushes that are due, the most urgent first."""
+def claim(
+    session: Session, *, priorities: Sequence[int], size: int, lease_seconds: int, beside: Collection[str] = ()
+) -> Claim | None:
+    """Leases up to `size` pushes that are due, the most urgent first; none to the hosts `beside`."""
     now = ledger_now(session)
     token = secrets.token_hex(16)
-    chosen = _due(session, priorities).order_by(Push.priority, Push.due_at, Push.id).limit(size)
+    chosen = (
+        _due(session, priorities)
+        .where(Push.host.not_in(beside))
+        .order_by(Push.priority, Push.due_at, Push.id)
+        .limit(size)
+    )
     picked = chosen.with_for_update(skip_locked=True, of=Push).cte("picked")
     taken = session.scalars(
         update(Push)
@@ -109,7 +119,7 @@ def finish(session: Session, token: str, results: Sequence[Result]) -> None:
                 "answer": result.answer,
                 "etag": result.etag,
                 "due_at": result.due_at or now,
-                "priority": SUSPECT if result.state == "pending" and subscription_id is not None else SOON,
+                "priority": SUSPECT if result.state == "pending" else SOON,
                 "token": "",
                 "until": None,
                 "done_at": now if settled else None,
@@ -119,7 +129,9 @@ def finish(session: Session, token: str, results: Sequence[Result]) -> None:
             continue
         said: dict[str, Any] = {"id": subscription_id, "last_answer": result.answer}
         if result.state == "done":
-            taken.append(said | {"failures": 0, "delivered_etag": result.etag, "delivered_at": now})
+            taken.append(
+                said | {"failures": 0, "slow": result.slow, "delivered_etag": result.etag, "delivered_at": now}
+            )
         else:
             refused.append((said, result.state))
     if pushes:
@@ -160,11 +172,15 @@ def owe_document(session: Session, topic_id: int, etag: str) -> int:
     )
     wanted = select(
         literal("document"),
-        text(f"CASE WHEN hub_subscription.failures > 0 THEN {SUSPECT} ELSE {DOCUMENT} END"),
+        text(
+            f"CASE WHEN hub_subscription.failures > 0 OR hub_subscription.slow THEN {SUSPECT}"
+            f" WHEN hub_subscription.delivered_at IS NULL THEN {NEW} ELSE {DOCUMENT} END"
+        ),
         HubSubscription.topic_id,
         HubSubscription.id,
         HubSubscription.callback,
         HubSubscription.callback_hash,
+        HubSubscription.host,
         literal(etag),
         text("'{}'"),
         literal("pending"),
@@ -180,8 +196,8 @@ def owe_document(session: Session, topic_id: int, etag: str) -> int:
         HubSubscription.delivered_etag != etag,
     )
     columns = [
-        "kind", "priority", "topic_id", "subscription_id", "target", "target_hash", "etag", "intent", "state",
-        "attempts", "due_at", "token", "answer", "created_at",
+        "kind", "priority", "topic_id", "subscription_id", "target", "target_hash", "host", "etag", "intent",
+        "state", "attempts", "due_at", "token", "answer", "created_at",
     ]  # fmt: skip
     made = session.execute(insert(Push).from_select(columns, wanted, include_defaults=False))
     return made.rowcount  # type: ignore[attr-defined, no-any-return]  # a DML result has it

@@ -33,6 +33,7 @@ from syndication.push.answer import Answer
 
 LONGEST_BODY = 4_096
 LONGEST_ADDRESS = 2_000
+LONGEST_HOST = 253
 USER_AGENT = "Syndication (WebSub)"
 _GLOBAL_IPV6 = ipaddress.ip_network(
     "2000::/3"
@@ -54,13 +55,18 @@ def checked_address(url: str, what: str) -> str:
         port = parts.port
     except ValueError as error:
         raise wrong("is no address") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or len(parts.hostname) > LONGEST_HOST or port == 0:
         raise wrong("is no http address")
     if parts.username is not None or parts.password is not None:
         raise wrong("carries a user name")
     if parts.fragment:
         raise wrong("has a fragment")
     return url
+
+
+def host_of(url: str) -> str:
+    """Whose machine an address names, however it is written; whatever the port."""
+    return (urlsplit(url).hostname or "").rstrip(".")[:LONGEST_HOST]
 
 
 class Caller:

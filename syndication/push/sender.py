@@ -1,8 +1,9 @@
 """Send the pushes that are due: claim → call, with no transaction open → finish; many at once, none in another's way.
 
-Guarantees: a subscriber that hangs holds one thread until its deadline, and from then on waits in a lane of its own; no
-host gets more than `push_per_host` calls at a time; a crash leaves leases that run out, and the same push is sent again
-with the same id. The document is read once for each version.
+Guarantees: who has taken documents promptly waits for nobody else: a quarter of the threads at least is theirs, since who
+has yet to take one and who failed or was slow have lanes of their own; no host gets more than `push_per_host` calls at a time,
+and more for it is not claimed meanwhile; a crash leaves leases that run out, and the same push is sent again with the same id.
+The document is read once for each version.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import gzip
 import hmac
 import random
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -28,17 +29,19 @@ from syndication.feeds.view import feed_url, hub_url
 from syndication.ledger import pushes
 from syndication.ledger.content import Artifact, Feed
 from syndication.ledger.machines import HubTopic, Push
-from syndication.ledger.pushes import DOCUMENT, SOON, SUSPECT, Claimed, Result
+from syndication.ledger.pushes import DOCUMENT, NEW, SOON, SUSPECT, Claimed, Result
 from syndication.push import fanout, hub
 from syndication.push.answer import Answer, Verdict, judge_courtesy, judge_document, judge_verify
-from syndication.push.http import Caller
+from syndication.push.http import Caller, host_of
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
 HANDFUL = 8  # while others are under way, an eighth of the threads must be free before more is claimed
 FINISH_EVERY = 0.25  # seconds
-SUSPECTS_SHARE = 4  # a quarter of the threads at most
+SLOW = 2.0  # seconds; who takes longer is slow
+LANES = {(DOCUMENT,): 1.0, (SOON, NEW): 0.5, (SUSPECT,): 0.25}  # the threads that each may have at most, as a share
+_LANE_OF = {priority: lane for lane in LANES for priority in lane}
 
 
 class _Mine(NamedTuple):
@@ -49,7 +52,7 @@ class _Mine(NamedTuple):
 
     @property
     def host(self) -> str:
-        return urlsplit(self.row.target).netloc
+        return host_of(self.row.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,11 @@ class _Round:
         self.wiring, self.caller = wiring, caller
         self.threads = wiring.settings.push_threads
         self.documents: dict[int, Document] = {}
-        self.answers: SimpleQueue[tuple[_Mine, str, Answer]] = SimpleQueue()  # of what is over: push, etag, answer
+        self.answers: SimpleQueue[tuple[_Mine, str, Answer, bool]] = SimpleQueue()  # of what is over: with etag, slow?
         self.under_way = 0
         self.held: deque[_Mine] = deque()
         self.hosts: Counter[str] = Counter()
-        self.suspects = 0
+        self.lanes: Counter[tuple[int, ...]] = Counter()  # how many of each are under way
         self.results: dict[str, list[Result]] = {}
 
     def run(self) -> int:
@@ -100,7 +103,7 @@ class _Round:
         written, settled, more = clock.monotonic(), 0, True
         with ThreadPoolExecutor(self.threads, thread_name_prefix="push") as pool:
             while True:
-                late = clock.monotonic() >= ends
+                late, idle = clock.monotonic() >= ends, not self.under_way  # only then is every lane looked into
                 if late:
                     self._give_back()
                 elif more:
@@ -111,27 +114,27 @@ class _Round:
                 if clock.monotonic() - written >= FINISH_EVERY or not self.under_way:
                     settled += self._finish()
                     written = clock.monotonic()
-                    if not self.under_way and (late or not more):
+                    if not self.under_way and (late or (idle and not more)):
                         return settled
                     more = True
 
     def _claim(self, pool: ThreadPoolExecutor) -> bool:
         """Takes on as much as there are free threads, in handfuls; whether there may be more."""
         found = False
-        free = self.threads - self.under_way - len(self.held)
-        room = {(SOON, DOCUMENT): free, (SUSPECT,): min(free, self.threads // SUSPECTS_SHARE - self.suspects)}
-        for priorities, places in room.items():
+        settings = self.wiring.settings
+        for lane, share in LANES.items():
+            places = min(self.threads - self.under_way, int(self.threads * share) - self.lanes[lane])
             if places <= 0 or (self.under_way and places < self.threads // HANDFUL):
                 continue
+            full = [host for host, calls in self.hosts.items() if calls >= settings.push_per_host]
             with self.wiring.db.transaction() as session:
                 claim = pushes.claim(
-                    session, priorities=priorities, size=places, lease_seconds=self.wiring.settings.lease_seconds
+                    session, priorities=lane, size=places, lease_seconds=settings.lease_seconds, beside=full
                 )
             if claim is None:
                 continue
             found = True
             self._read_documents({row.topic_id for row in claim.rows if row.kind == "document"})
-            self.suspects += sum(row.priority == SUSPECT for row in claim.rows)
             self._begin(pool, [_Mine(claim.token, row) for row in claim.rows])
         return found
 
@@ -142,15 +145,17 @@ class _Round:
                 pushes.give_back(session, mine.token, [mine.row.id])
         self.held.clear()
 
-    def _read_documents(self, topic_ids: Iterable[int]) -> None:
+    def _read_documents(self, topic_ids: Collection[int]) -> None:
         """The newest version of each topic, whatever the push was made for: what is newest is what is wanted."""
         with self.wiring.db.reading() as session:
             rows = session.execute(
                 select(HubTopic.id, HubTopic.format, Feed.name, Artifact.etag)
                 .join(Feed, Feed.id == HubTopic.feed_id)
                 .join(Artifact, (Artifact.feed_id == HubTopic.feed_id) & (Artifact.format == HubTopic.format))
-                .where(HubTopic.id.in_(topic_ids))
+                .where(HubTopic.id.in_(topic_ids), Feed.private.is_(False), Feed.gone.is_(False))
             ).all()
+            for over in set(topic_ids) - {row.id for row in rows}:
+                self.documents.pop(over, None)
             for topic_id, fmt, name, etag in rows:
                 known = self.documents.get(topic_id)
                 if known is not None and known.etag == etag:
@@ -173,18 +178,19 @@ class _Round:
                 self.held.append(mine)
                 continue
             self.hosts[mine.host] += 1
+            self.lanes[_LANE_OF[mine.row.priority]] += 1
             self.under_way += 1
             pool.submit(self._work, mine, self.documents.get(mine.row.topic_id))
 
     def _work(self, mine: _Mine, document: Document | None) -> None:
         """In a thread. Whatever happens there is an answer, else the round would wait for ever."""
-        answer = Answer(0, "the call broke off here")
+        answer, began = Answer(0, "the call broke off here"), clock.monotonic()
         try:
             answer = self._call(mine.row, document if mine.row.kind == "document" else None)
         except Exception:
             log.exception("push.broken", push=mine.row.id)
         finally:
-            self.answers.put((mine, document.etag if document else "", answer))
+            self.answers.put((mine, document.etag if document else "", answer, clock.monotonic() - began > SLOW))
 
     def _listen(self) -> None:
         """Waits for an answer, a moment at most, and takes all that are there."""
@@ -218,13 +224,13 @@ class _Round:
             headers["X-Hub-Signature"] = f"{method}={hmac.new(row.secret, document.body, method).hexdigest()}"
         return self.caller.call("POST", row.target, body=document.body, headers=headers)
 
-    def _take(self, mine: _Mine, etag: str, answer: Answer) -> None:
+    def _take(self, mine: _Mine, etag: str, answer: Answer, slow: bool) -> None:
         self.under_way -= 1
         self.hosts[mine.host] -= 1
-        self.suspects -= mine.row.priority == SUSPECT
+        self.lanes[_LANE_OF[mine.row.priority]] -= 1
         verdict = self._judge(mine.row, answer)
         self.results.setdefault(mine.token, []).append(
-            Result(mine.row.id, verdict.state, verdict.answer, etag=etag, due_at=verdict.again)
+            Result(mine.row.id, verdict.state, verdict.answer, etag=etag, due_at=verdict.again, slow=slow)
         )
 
     def _judge(self, row: Claimed, answer: Answer) -> Verdict:
@@ -241,11 +247,11 @@ class _Round:
         for token, mine in results.items():
             with self.wiring.db.transaction() as session:
                 pushes.finish(session, token, mine)
-                agreed = [r.push_id for r in mine if r.state == "done"]
+                agreed = {r.push_id: r.slow for r in mine if r.state == "done"}
                 for question in session.scalars(
                     select(Push).where(Push.id.in_(agreed), Push.kind == "verify", Push.state == "done")
                 ):
-                    hub.agreed(session, question)
+                    hub.agreed(session, question, slow=agreed[question.id])
         return sum(r.state != "pending" for mine in results.values() for r in mine)
 
 

@@ -1,7 +1,7 @@
 """`/hub`: the WebSub hub's door. A request is checked, written down and answered 202; the callback is asked afterwards.
 
 Guarantees: no request to anybody is made while the visitor waits; what is wrong is said in the answer (WebSub §5.1 wants a
-reason in plain text); one visitor cannot have us call strangers without bounds.
+reason in plain text); one visitor cannot have us call strangers without bounds, nor many visitors one stranger.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from syndication.errors import BadInput, NotFound
+from syndication.errors import BadInput, Conflict, NotFound, SyndicationError, TryLater
 from syndication.push.hub import Asked, ask
 from syndication.web.limits import Limit, visitor
 from syndication.web.visitors import client_address, form_endpoint, text
 from syndication.wiring import Wiring
 
 DAY = 86_400
+_STATUS: dict[type[SyndicationError], int] = {BadInput: 400, Conflict: 403, NotFound: 404, TryLater: 429}
+_FORM = "application/x-www-form-urlencoded"
 _RATES = "120/minute;2000/hour"  # an aggregator that follows every series of a publication in one go may
 
 
@@ -32,6 +34,8 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
             )
         if not limit.admits(visitor(client_address(request, settings.trusted_proxies))):
             return PlainTextResponse("Too many requests from your address.\n", 429, headers={"retry-after": "60"})
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+            return PlainTextResponse(f"Send the request as {_FORM}.\n", 415)
         asked = Asked(
             mode=text(form, "hub.mode"),
             topic=text(form, "hub.topic"),
@@ -47,9 +51,11 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
                     wiring.base_url,
                     default_lease=round(settings.hub_lease_days * DAY),
                     longest_lease=round(settings.hub_longest_lease_days * DAY),
+                    per_host=settings.hub_per_host,
                 )
-        except (BadInput, NotFound) as error:
-            return PlainTextResponse(f"{error}\n", 404 if isinstance(error, NotFound) else 400)
+        except tuple(_STATUS) as error:
+            again = {"retry-after": "60"} if isinstance(error, TryLater) else None
+            return PlainTextResponse(f"{error}\n", _STATUS[type(error)], headers=again)
         return PlainTextResponse("Your callback will be asked.\n", 202)
 
     return [Route("/hub", form_endpoint(hub), methods=["GET", "POST"])]

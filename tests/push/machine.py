@@ -22,12 +22,14 @@ class Got(NamedTuple):
 class Machine:
     """`does`: path → what it answers: a status, `echo` (the challenge, with 200), `wrong` (another challenge), `hang`,
     `drip` (headers for ever), `flood` (a body for ever), `away:<url>` (a redirect), `away-flood` (one with a body for ever),
-    `nul` (a status line with a NUL). Else `echo` for GET and 204 for POST. `poured` counts the bytes of bodies for ever."""
+    `nul` (a status line with a NUL), `hold` (what it else would, once somebody came to a `release`). Else `echo` for GET and
+    204 for POST. `poured` counts the bytes of bodies for ever."""
 
     def __init__(self) -> None:
         self.got: list[Got] = []
         self.does: dict[str, str | int] = {}
         self.poured = 0
+        self.released = threading.Event()
         self.stop = threading.Event()
         machine = self
 
@@ -53,6 +55,12 @@ class Machine:
         body = to.rfile.read(int(to.headers.get("Content-Length") or 0))
         self.got.append(Got(to.command, to.path, query, {k.lower(): v for k, v in to.headers.items()}, body))
         does = self.does.get(parts.path, "echo" if to.command == "GET" else 204)
+        if does == "release":
+            self.released.set()
+        elif does == "hold":
+            self.released.wait(30)
+        if does in ("release", "hold"):
+            does = "echo" if to.command == "GET" else 204
         said = query.get("hub.challenge", "") if does == "echo" else "something else"
         try:
             match does:

@@ -60,6 +60,33 @@ def test_a_subscription_begins_when_the_callback_returns_the_challenge(
     assert timedelta(days=9) < subscription.lease_until - clock.now() <= timedelta(days=10)
 
 
+def test_a_question_rings_at_once(client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(db, "ring", lambda name, *_: rung.append(name))
+    form = {"hub.mode": "subscribe", "hub.topic": ALL, "hub.callback": "https://reader.example/cb"}
+    assert client.post("/hub", data=form).status_code == 202
+    assert rung == ["push.send"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/callback", "/callback?hub.mode=subscribe&hub.topic="),
+        ("/callback?a=%2F&a=+&b", "/callback?a=%2F&a=+&b&hub.mode=subscribe&hub.topic="),
+        ("/callback?hub.mode=x&hub.challenge=y", "/callback?hub.mode=x&hub.challenge=y&hub.mode=subscribe&hub.topic="),
+    ],
+)
+def test_the_callbacks_own_query_stays_as_it_is(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, path: str, asked: str
+) -> None:
+    subscribe(path)
+    publish(wiring.db, BASE, [new_entry("one")])
+    send_due(wiring)
+    question, document = machine.got
+    assert question.path.startswith(asked)
+    assert (document.method, document.path) == ("POST", path)
+
+
 @pytest.mark.parametrize("does", ["wrong", 404, 400, 301, "away"])
 def test_a_callback_that_does_not_agree_is_not_subscribed(
     subscribe: Subscribe, machine: Machine, db: Database, does: str | int
@@ -96,6 +123,7 @@ def test_a_silent_callback_is_asked_again_and_then_let_go(
         ({"hub.callback": "https://example.org:99999/"}, 400, "hub.callback"),
         ({"hub.callback": "https://example.org/" + "a" * 3_000}, 400, "hub.callback"),
         ({"hub.callback": ""}, 400, "hub.callback"),
+        ({"hub.callback": f"https://{'a.' * 127}example/"}, 400, "hub.callback"),
         ({"hub.lease_seconds": "soon"}, 400, "hub.lease_seconds"),
         ({"hub.lease_seconds": "-5"}, 400, "hub.lease_seconds"),
         ({"hub.secret": "s" * 200}, 400, "hub.secret"),
@@ -104,6 +132,7 @@ def test_a_silent_callback_is_asked_again_and_then_let_go(
         ({"hub.topic": f"{BASE}/feeds/all.xml"}, 404, "hub.topic"),
         ({"hub.topic": f"{BASE}/feeds/all.atom?x"}, 404, "hub.topic"),
         ({"hub.topic": ""}, 404, "hub.topic"),
+        ({"hub.topic": f"{BASE}/feeds/a\0.atom"}, 404, "hub.topic"),
     ],
 )
 def test_a_request_that_is_wrong_is_told_so(
@@ -113,6 +142,17 @@ def test_a_request_that_is_wrong_is_told_so(
     answer = client.post("/hub", data=whole)
     assert (answer.status_code, says in answer.text) == (status, True), answer.text
     assert answer.headers["content-type"].startswith("text/plain")
+    assert pushes(db, "verify") == []
+
+
+def test_a_request_is_a_form(client: TestClient, db: Database) -> None:
+    form = {"hub.mode": "subscribe", "hub.topic": ALL, "hub.callback": "https://reader.example/cb"}
+    for answer in (
+        client.post("/hub", json=form),
+        client.post("/hub", data=form, files={"hub.secret": b"s"}),
+        client.post("/hub"),
+    ):
+        assert answer.status_code == 415
     assert pushes(db, "verify") == []
 
 
@@ -149,6 +189,8 @@ def test_a_renewal_replaces_the_old_one_only_once_verified(
     assert (after.id, after.secret) == (before.id, b"new")
     assert after.lease_until > before.lease_until + timedelta(seconds=3_000)
     assert pushes(db, "verify") == ["done", "superseded", "done"]
+    subscribe()
+    assert subscriptions(db)[0].secret is None
 
 
 def test_nobody_unsubscribes_somebody_else(subscribe: Subscribe, machine: Machine, db: Database) -> None:
@@ -157,7 +199,7 @@ def test_nobody_unsubscribes_somebody_else(subscribe: Subscribe, machine: Machin
     subscribe(mode="unsubscribe")
     assert subscriptions(db)[0].state == "active"
     del machine.does["/callback"]
-    subscribe(mode="unsubscribe")
+    assert subscribe(mode="unsubscribe", lease_seconds="of no account") == 202
     assert machine.got[-1].query["hub.mode"] == "unsubscribe"
     assert "hub.lease_seconds" not in machine.got[-1].query
     assert (subscriptions(db)[0].state, subscriptions(db)[0].ended_reason) == ("ended", "unsubscribed")
@@ -398,7 +440,7 @@ def test_a_crash_in_the_middle_sends_the_same_push_again(
     publish(db, BASE, [new_entry("one")])
     fan_out_owed(db, BASE)
     with db.transaction() as session:
-        claim = claims.claim(session, priorities=(0, 1, 2), size=10, lease_seconds=60)
+        claim = claims.claim(session, priorities=range(4), size=10, lease_seconds=60)
     assert claim is not None  # and the worker dies here
     send_due(wiring)
     assert len(machine.at("/callback")) == 1

@@ -574,6 +574,7 @@ def upgrade() -> None:
         sa.Column("topic_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("callback", sa.Text(), nullable=False),
         sa.Column("callback_hash", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("lease_until", UtcDateTime(), nullable=False),
@@ -581,6 +582,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("ended_reason", sa.String(length=40), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("slow", sa.Boolean(), nullable=False),
         sa.Column("delivered_etag", sa.String(length=64), nullable=False),
         sa.Column("delivered_at", UtcDateTime(), nullable=True),
         sa.Column("last_answer", sa.Text(), nullable=False),
@@ -595,6 +597,8 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'active'"),
     )
+    op.create_index("ix_hub_subscription_ended", "hub_subscription", ["ended_at"], unique=False)
+    op.create_index("ix_hub_subscription_lease", "hub_subscription", ["state", "lease_until"], unique=False)
     op.create_table(
         "issue_entry",
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -692,6 +696,7 @@ def upgrade() -> None:
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("target_hash", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.Column("intent", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
@@ -723,6 +728,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('pending', 'sending')"),
     )
     op.create_index("ix_push_done", "push", ["done_at"], unique=False)
+    op.create_index(
+        "ix_push_questions",
+        "push",
+        ["host"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'verify' AND state IN ('pending', 'sending')"),
+        sqlite_where=sa.text("kind = 'verify' AND state IN ('pending', 'sending')"),
+    )
     op.create_index(
         "ix_push_subscription",
         "push",

@@ -1,0 +1,251 @@
+"""Subscribers that want too much, answer too late or not at all: nobody else waits for them, and nothing grows without end."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+from starlette.testclient import TestClient
+
+from syndication import clock
+from syndication.errors import Conflict, NotFound
+from syndication.ledger.content import Feed
+from syndication.ledger.db import Database
+from syndication.ledger.machines import HubSubscription, Push
+from syndication.ledger.pushes import DOCUMENT, NEW, SUSPECT
+from syndication.publishing import publish, rerender_all
+from syndication.push import hub, sender
+from syndication.push.fanout import fan_out_owed
+from syndication.push.sender import send_due
+from syndication.wiring import Wiring
+from tests.publishing.conftest import NewEntry
+from tests.push.conftest import Subscribe
+from tests.push.machine import Machine
+from tests.web.web_world import BASE
+
+ALL = f"{BASE}/feeds/all.atom"
+
+
+def states(db: Database, kind: str = "document") -> list[str]:
+    with db.reading() as session:
+        return sorted(session.scalars(select(Push.state).where(Push.kind == kind)))
+
+
+def lanes(db: Database) -> dict[str, int]:
+    """Path of the callback → lane of the document that waits for it."""
+    with db.reading() as session:
+        rows = session.execute(
+            select(Push.target, Push.priority).where(Push.kind == "document", Push.state == "pending")
+        ).all()
+    return {"/" + target.rpartition("/")[2]: lane for target, lane in rows}
+
+
+def change(wiring: Wiring, **settings: object) -> None:
+    object.__setattr__(wiring, "settings", wiring.settings.model_copy(update=settings))
+
+
+def asks(client: TestClient, callback: str, topic: str = ALL, mode: str = "subscribe", **more: str) -> int:
+    form = {"hub.mode": mode, "hub.topic": topic, "hub.callback": callback}
+    return client.post("/hub", data=form | {f"hub.{name}": value for name, value in more.items()}).status_code
+
+
+def test_a_host_with_many_slow_callbacks_keeps_no_other_waiting(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, client: TestClient, new_entry: NewEntry, db: Database
+) -> None:
+    """They hold on until the other one has been reached; were it to wait for them, they would fail."""
+    change(wiring, push_per_host=4, push_timeout_seconds=20.0)
+    for number in range(20):
+        subscribe(f"/slow{number}")
+        machine.does[f"/slow{number}"] = "hold"
+    assert asks(client, machine.url.replace("127.0.0.1", "127.1") + "/quick") == 202
+    send_due(wiring)
+    machine.does["/quick"] = "release"
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    assert states(db) == ["done"] * 21
+
+
+def test_one_host_however_it_is_written_has_one_share(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, client: TestClient, new_entry: NewEntry, db: Database
+) -> None:
+    change(wiring, push_per_host=1)
+    at_once, most, lock = 0, 0, threading.Lock()
+    call = sender.Caller.call
+
+    def counted(self: sender.Caller, method: str, url: str, **more: object) -> sender.Answer:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        try:
+            return call(self, method, url, **more)  # type: ignore[arg-type]
+        finally:
+            with lock:
+                at_once -= 1
+
+    port = machine.url.rpartition(":")[2]
+    for spelled in ("LocalHost", "LOCALHOST", "localhost", "localHost", "localhost."):
+        asks(client, f"http://{spelled}:{port}/cb")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sender.Caller, "call", counted)
+        send_due(wiring)
+    assert most == 1
+
+
+def test_questions_that_hang_leave_threads_for_documents(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, client: TestClient, new_entry: NewEntry, db: Database
+) -> None:
+    change(wiring, push_timeout_seconds=20.0)
+    subscribe("/quick")
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    for number in range(30):
+        machine.does[f"/ask{number}"] = "hold"
+        assert asks(client, f"{machine.url}/ask{number}") == 202
+    machine.does["/quick"] = "release"
+    with ThreadPoolExecutor(1) as pool:
+        rounds = pool.submit(send_due, wiring)
+        while sum(got.path.startswith("/ask") for got in list(machine.got)) < wiring.settings.push_threads // 2:
+            assert not rounds.done()
+        publish(db, BASE, [new_entry("two")])
+        fan_out_owed(db, BASE)
+        rounds.result()
+    assert states(db) == ["done", "done"]
+    assert set(states(db, "verify")) == {"done"}  # they answered once the document had come
+
+
+def test_each_goes_by_what_it_has_shown(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for path in ("/good", "/bad"):
+        subscribe(path)
+    machine.does["/bad"] = 503
+    publish(db, BASE, [new_entry("one")])
+    fan_out_owed(db, BASE)
+    assert lanes(db) == {"/good": NEW, "/bad": NEW}
+    send_due(wiring)
+    subscribe("/late")
+    subscribe("/bad")  # it says yes once more, and has taken nothing yet
+    publish(db, BASE, [new_entry("two")])
+    fan_out_owed(db, BASE)
+    assert lanes(db) == {"/good": DOCUMENT, "/bad": SUSPECT, "/late": NEW}
+    monkeypatch.setattr(sender, "SLOW", -1.0)
+    send_due(wiring)
+    publish(db, BASE, [new_entry("three")])
+    fan_out_owed(db, BASE)
+    assert lanes(db) == {"/good": SUSPECT, "/bad": SUSPECT, "/late": SUSPECT}
+    monkeypatch.undo()
+    machine.does.clear()
+    send_due(wiring)
+    publish(db, BASE, [new_entry("four")])
+    fan_out_owed(db, BASE)
+    assert lanes(db) == {"/good": DOCUMENT, "/bad": DOCUMENT, "/late": DOCUMENT}
+
+
+def test_who_is_slow_to_agree_is_known_as_slow(
+    subscribe: Subscribe, wiring: Wiring, new_entry: NewEntry, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "SLOW", -1.0)
+    subscribe("/slow")
+    publish(db, BASE, [new_entry("one")])
+    fan_out_owed(db, BASE)
+    assert lanes(db) == {"/slow": SUSPECT}
+
+
+def test_a_host_has_only_so_many_subscriptions_to_a_feed(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, client: TestClient
+) -> None:
+    object.__setattr__(wiring.settings, "hub_per_host", 2)
+    assert [subscribe(f"/cb?n={n}") for n in range(3)] == [202, 202, 403]
+    assert subscribe("/cb?n=1") == 202  # a renewal
+    assert subscribe("/cb?n=2", topic=f"{BASE}/feeds/floods.rss") == 202
+    assert asks(client, "https://else.example/") == 202
+    assert subscribe("/cb?n=0", mode="unsubscribe") == 202
+    assert subscribe("/cb?n=2") == 202
+
+
+def test_a_host_is_asked_only_so_much_at_a_time(
+    client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "OPEN_QUESTIONS", 3)
+    assert [asks(client, f"https://victim.example/?n={n}") for n in range(4)] == [202, 202, 202, 429]
+    assert asks(client, "https://VICTIM.example.:8443/other", topic=f"{BASE}/feeds/floods.rss") == 429
+    assert asks(client, "https://victim.example/?n=2") == 202  # in the place of the one that waits
+    assert asks(client, "https://else.example/") == 202
+    form = {"hub.mode": "subscribe", "hub.topic": ALL, "hub.callback": "https://victim.example/?n=9"}
+    refused = client.post("/hub", data=form)
+    assert int(refused.headers["retry-after"]) > 0
+    assert "has not answered" in refused.text
+    assert len(states(db, "verify")) == 5
+
+
+def test_a_feed_that_is_private_now_is_sent_to_nobody(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe(topic=f"{BASE}/feeds/floods.rss")
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(private=True))
+    publish(db, BASE, [new_entry("one", series=2)])
+    rerender_all(db, BASE)
+    send_due(wiring)
+    assert [got for got in machine.got if got.method == "POST"] == []
+    assert [got.query["hub.mode"] for got in machine.got] == ["subscribe", "denied"]
+    with db.reading() as session:
+        assert session.scalars(select(HubSubscription.state)).all() == ["ended"]
+
+
+def test_a_document_that_waits_when_its_feed_turns_private_is_not_sent(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    subscribe(topic=f"{BASE}/feeds/floods.rss")
+    publish(db, BASE, [new_entry("one", series=2)])
+    rerender_all(db, BASE)
+    fan_out_owed(db, BASE)
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(private=True))
+    monkeypatch.setattr(sender.fanout, "fan_out_owed", lambda *_: 0)  # it was at work a moment before
+    send_due(wiring)
+    assert [got for got in machine.got if got.method == "POST"] == []
+
+
+def test_the_operators_end_is_told_to_the_callback(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, db: Database
+) -> None:
+    subscribe()
+    with db.transaction() as session:
+        (number,) = session.scalars(select(HubSubscription.id))
+        assert hub.end_by_hand(session, number, BASE).ended_reason == "ended by hand"
+    send_due(wiring)
+    assert machine.got[-1].query["hub.mode"] == "denied"
+    assert machine.got[-1].query["hub.topic"] == ALL
+    with db.transaction() as session:
+        with pytest.raises(Conflict):
+            hub.end_by_hand(session, number, BASE)
+        with pytest.raises(NotFound):
+            hub.end_by_hand(session, number + 1, BASE)
+
+
+def test_what_ended_is_forgotten_in_the_end(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe("/stays", lease_seconds=str(30 * 86_400))
+    subscribe("/goes")
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    subscribe("/goes", mode="unsubscribe")
+    with clock.shifted(timedelta(days=14, hours=1)):
+        send_due(wiring)
+        with db.reading() as session:
+            assert session.scalar(select(func.count()).select_from(HubSubscription)) == 2
+    with clock.shifted(timedelta(days=15, hours=1)):
+        send_due(wiring)
+        send_due(wiring)
+    with db.reading() as session:
+        (left,) = session.scalars(select(HubSubscription))
+        assert left.callback.endswith("/stays")
+        assert session.scalar(select(func.count()).select_from(Push)) == 0
