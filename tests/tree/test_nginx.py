@@ -158,14 +158,13 @@ def test_a_validator_for_each_encoding(both: Both) -> None:
         assert asked(both.nginx + path, "gzip", If_None_Match=tags["identity"])[0].status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("accept", "coding"),
-    [("br", "br"), ("gzip, deflate, br;q=1.0", "br"), ("br;q=0, gzip", "gzip"), ("br;q=0.0,gzip", "gzip"), ("zbr", None),
-     ("brotli", None), ("gzip;q=0", None), ("deflate", None), ("BR", "br"), ("gzip,br;q=0.001", "br")],
-)  # fmt: skip
-def test_which_encoding(both: Both, accept: str, coding: str | None) -> None:
-    answer, _ = asked(f"{both.nginx}/feeds/all.rss", accept)
-    assert answer.headers.get("content-encoding") == coding
+def test_which_encoding(both: Both) -> None:
+    wanted = {
+        "br": "br", "gzip, deflate, br;q=1.0": "br", "br;q=0, gzip": "gzip", "br;q=0.0,gzip": "gzip", "zbr": None,
+        "brotli": None, "gzip;q=0": None, "deflate": None, "BR": "br", "gzip,br;q=0.001": "br",
+    }  # fmt: skip
+    url = f"{both.nginx}/feeds/all.rss"
+    assert {accept: asked(url, accept)[0].headers.get("content-encoding") for accept in wanted} == wanted
 
 
 def test_head_and_ranges(both: Both) -> None:
