@@ -92,7 +92,7 @@ def claim(
     rows = session.execute(
         update(Delivery)
         .where(Delivery.id.in_(select(picked.c.id)))
-        .values(state="sending", lease_id=lease.id)
+        .values(state="sending", lease_id=lease.id, held_by=None)
         .returning(
             Delivery.id,
             Delivery.kind,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import String, Text, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import String, Text, bindparam, case, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -71,8 +71,14 @@ def named(session: Session, name: str, *, fresh: dict[str, object] | None = None
 
 
 def forget(session: Session, destination: Destination) -> None:
-    """It is free again; who waited for it is due now."""
-    wake(session, destination.id, None, destination.lowered_at)
+    """It is free again; who waited for it is due now, and the turns that it gave are none."""
+    due_at = case((Delivery.due_at > destination.lowered_at, destination.lowered_at), else_=Delivery.due_at)
+    session.execute(
+        update(Delivery)
+        .where(Delivery.held_by == destination.id, Delivery.state.in_(_WAITS))
+        .values(held_by=None, slot_at=None, due_at=due_at),
+        execution_options=_UNSYNCED,
+    )
     session.execute(delete(Destination).where(Destination.id == destination.id), execution_options=_UNSYNCED)
     session.expunge(destination)
 
@@ -90,8 +96,14 @@ def hold(session: Session, holds: Sequence[Hold]) -> None:
         )
 
 
+def anybody_waits(session: Session, destination_id: int) -> bool:
+    """Whether some delivery waits for it, beside those that workers have in their hands."""
+    query = select(Delivery.id).where(Delivery.held_by == destination_id, Delivery.state.in_(_WAITS))
+    return session.execute(query.limit(1)).first() is not None
+
+
 def under_way(session: Session, destination_id: int, but: Sequence[int]) -> int:
-    """How many messages to it other slices have in their hands."""
+    """How many messages to it other slices have let go; what is claimed and not let go is held by nobody."""
     query = select(func.count()).where(Delivery.held_by == destination_id, Delivery.state == "sending")
     return session.scalar(query.where(~among(session, Delivery.id, but))) or 0
 

@@ -7,7 +7,7 @@ back with a time, and nobody waits for a destination but its own mail; no transa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
@@ -108,8 +108,9 @@ def hear(
     instead: dict[int, Outcome] = {}
     awake: list[Destination] = []
     concerned = set(refused) | set(told.turns.to.values())
+    waiting = {outcome.held_by for outcome in outcomes}
     for name in sorted(concerned & set(by_name)):
-        destination = _judge(session, name, by_name[name], now, step)
+        destination = _judge(session, name, by_name[name], now, step, waiting)
         if destination is not None:
             instead |= _held(destination, refused.get(name, ()), now)
             if by_name[name].sent:  # else it takes nothing now, and each waits its own time
@@ -200,9 +201,14 @@ def _note(heard: Heard, outcome: Outcome) -> bool:
     return True
 
 
-def _judge(session: Session, name: str, heard: Heard, now: datetime, step: timedelta) -> Destination | None:
-    """The destination's row as it stands after what was heard; None where it is free."""
+def _judge(
+    session: Session, name: str, heard: Heard, now: datetime, step: timedelta, waiting: Collection[int | None]
+) -> Destination | None:
+    """The destination's row as it stands after what was heard; None where it is free. `waiting`: the destinations that this
+    slice's deliveries wait for."""
     destination = destinations.named(session, name)
+    if destination is not None:
+        heard.more_waits = destination.id in waiting or destinations.anybody_waits(session, destination.id)
     pace = after(_pace(destination) if destination else None, heard, now, step)
     if pace is None:
         if destination is not None:

@@ -1,7 +1,8 @@
 """How fast a destination that asked for less is sent to, and when it may have the next message. Pure.
 
 A healthy destination has no pace at all. One that asks for less gets half of what it took, a tenth more with each step that
-brings no complaint, and is free again at twice what it took (additive increase, multiplicative decrease). One that says stop
+brings no complaint, and is free again at twice what it took, unless a pile waits for it: that would come all at once, so it
+gets more step by step as long as it takes it (additive increase, multiplicative decrease). One that says stop
 is left alone, then gets one message at a time, then two. One that refuses mail as such is paused until somebody releases it;
 one message in an hour, then two, four … asks whether it still does.
 """
@@ -51,7 +52,8 @@ class Pace:
 
 @dataclass(slots=True)
 class Heard:
-    """What one slice's answers said of one destination. `asked_at`: when the slice was let go; `seconds` it took."""
+    """What one slice's answers said of one destination. `asked_at`: when the slice was let go; `seconds` it took.
+    `more_waits`: somebody is left who waits for it."""
 
     asked_at: datetime
     seconds: float
@@ -61,6 +63,7 @@ class Heard:
     blocked: int = 0
     pause_seconds: int = 0
     reply: str = ""
+    more_waits: bool = False
 
 
 def after(pace: Pace | None, heard: Heard, now: datetime, step: timedelta) -> Pace | None:
@@ -80,7 +83,7 @@ def after(pace: Pace | None, heard: Heard, now: datetime, step: timedelta) -> Pa
         return _slower(pace, heard, took, now)
     if pace is None or not heard.sent:
         return pace
-    return _faster(pace, now, step)
+    return _faster(pace, heard, now, step)
 
 
 def released(pace: Pace, now: datetime) -> Pace:
@@ -130,7 +133,9 @@ def _slower(pace: Pace | None, heard: Heard, took: float, now: datetime) -> Pace
     )  # fmt: skip
 
 
-def _faster(pace: Pace, now: datetime, step: timedelta) -> Pace | None:
+def _faster(pace: Pace, heard: Heard, now: datetime, step: timedelta) -> Pace | None:
+    if not pace.is_open and heard.asked_at < pace.lowered_at:
+        return pace  # taken before it said stop
     if not pace.is_open:  # the one message that was let through after the pause, or as a probe
         return replace(pace, state="opening", rate=FIRST_RATE, most=1, paused_until=None, probes=0, raised_at=now)
     if now - pace.raised_at < step:
@@ -140,5 +145,8 @@ def _faster(pace: Pace, now: datetime, step: timedelta) -> Pace | None:
         if most > MOST_AT_ONCE:
             return replace(pace, state="slow", rate=pace.rate + FIRST_RATE, most=None, raised_at=now)
         return replace(pace, rate=pace.rate + FIRST_RATE, most=most, raised_at=now)
-    rate = pace.rate + SHARE * max(FIRST_RATE, pace.took)
-    return None if rate >= FREE_AT * max(FIRST_RATE, pace.took) else replace(pace, rate=rate, raised_at=now)
+    took = max(FIRST_RATE, pace.took)
+    rate = pace.rate + SHARE * took
+    if rate < FREE_AT * took:
+        return replace(pace, rate=rate, raised_at=now)
+    return replace(pace, rate=rate, took=rate, raised_at=now) if heard.more_waits else None

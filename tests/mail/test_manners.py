@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -13,11 +14,12 @@ from sqlalchemy import select, update
 from syndication import clock
 from syndication.doctor import examine
 from syndication.errors import NotFound
-from syndication.ledger import destinations
+from syndication.ledger import claims, destinations
 from syndication.ledger.audience import Subscriber
 from syndication.ledger.db import ledger_now
 from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery
+from syndication.mail.pacing import Pace
 from syndication.mail.restrictions import listing, release_named
 from syndication.mail.sender import send_due
 from syndication.mail.smtp import Relay
@@ -174,3 +176,35 @@ def test_a_letter_overtakes_those_who_wait_for_a_turn(wiring: Wiring, relay: Scr
 def test_releasing_what_is_free_says_so(wiring: Wiring) -> None:
     with wiring.db.transaction() as session, pytest.raises(NotFound, match="not held up"):
         release_named(session, THERE)
+
+
+def test_turns_of_a_destination_that_became_free_are_none_when_it_complains_again(wiring: Wiring) -> None:
+    world(wiring, 12, range(1, 9))
+    with wiring.db.transaction() as session:
+        now = ledger_now(session)
+        slow = Pace("slow", 20.0, 10.0, now, now, now - timedelta(minutes=2), now - timedelta(minutes=1), reply="421")
+        destination = destinations.named(session, THERE, fresh=asdict(slow))
+        assert destination is not None
+        later = now + timedelta(seconds=1)
+        mine = update(Delivery).where(Delivery.id <= 8)
+        session.execute(mine.values(held_by=destination.id, slot_at=later, due_at=later))
+        destinations.forget(session, destination)
+    with wiring.db.reading() as session:
+        rows = session.execute(select(Delivery.held_by, Delivery.slot_at, Delivery.due_at < now)).all()
+    assert set(rows) == {(None, None, True)}
+
+
+def test_what_another_worker_has_claimed_and_not_let_go_is_not_under_way(wiring: Wiring) -> None:
+    """Two that looked at the same time would each wait for the other."""
+    world(wiring, 12, range(1, 9))
+    with wiring.db.transaction() as session:
+        now = ledger_now(session)
+        opening = Pace("opening", 1.0, 10.0, now, now, now, now, most=1, reply="450")
+        destination = destinations.named(session, THERE, fresh=asdict(opening))
+        assert destination is not None
+        session.execute(update(Delivery).where(Delivery.id <= 8).values(held_by=destination.id))
+        one = claims.claim(session, host="h", journal="one", size=4, lease_seconds=60, kinds=("digest",))
+        assert one is not None
+        assert destinations.under_way(session, destination.id, []) == 0
+        destinations.mark(session, destination.id, [one.rows[0].id])
+        assert destinations.under_way(session, destination.id, []) == 1

@@ -113,3 +113,25 @@ def test_what_was_said_long_ago_is_forgotten_but_a_block_is_not() -> None:
     later = NOW + FORGOTTEN_AFTER + STEP
     assert is_over(slow(), later)
     assert not is_over(replace(slow(), state="blocked"), later)
+
+
+def test_a_pile_is_not_let_loose_on_who_asked_for_less() -> None:
+    pace: Pace | None = slow(took=10)
+    rates, now = [], NOW
+    for _ in range(40):
+        assert pace is not None
+        rates.append(pace.rate)
+        now += STEP
+        pace = after(pace, heard(now, sent=3, more_waits=True), now, STEP)
+    assert rates[-1] > 40, "it gets what it takes"
+    assert all(later <= 1.2 * sooner for sooner, later in pairwise(rates)), "step by step"
+    assert pace is not None
+    assert after(replace(pace, rate=2 * pace.took), heard(now + STEP, sent=3), now + STEP, STEP) is None
+
+
+def test_what_was_taken_before_it_said_stop_opens_nothing() -> None:
+    stopped = after(slow(), heard(NOW + STEP, stop=2, pause_seconds=600), NOW + STEP, STEP)
+    blocked = after(slow(), heard(NOW + STEP, blocked=8), NOW + STEP, STEP)
+    for pace in (stopped, blocked):
+        assert pace is not None
+        assert after(pace, heard(NOW, sent=9), NOW + 2 * STEP, STEP) == pace
