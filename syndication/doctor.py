@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.digests.report import TO_MEND
 from syndication.errors import SyndicationError
 from syndication.hints import QUEUES
 from syndication.ledger import attempts, presence, schema
@@ -26,6 +27,7 @@ from syndication.ledger.mailings import Delivery
 from syndication.ledger.operations import Seen
 from syndication.logs import without_secrets
 from syndication.mail import restrictions
+from syndication.mail.fleet import full
 from syndication.mail.probing import probe
 from syndication.mail.records import standing, wanted
 from syndication.mail.relays import relay_of
@@ -62,6 +64,7 @@ def examine(wiring: Wiring) -> list[Finding]:
                 *_deliveries(session),
                 *_blocked(session),
                 *_destinations(session),
+                *_full(session, wiring),
             ]
     found.append(_broker(wiring))
     found += [_relay(relay.url) for relay in wiring.settings.relays] or [_mail(wiring)]
@@ -222,9 +225,7 @@ def held_mail(session: Session) -> list[Finding]:
     """Mail that was looked at, did not go, and is tried again later: an edition that cannot be made, say."""
     waits = text("delivery.state IN ('pending', 'deferred')")
     why = func.min(Delivery.reply)
-    held = session.execute(
-        select(func.count(), why).where(waits, Delivery.state == "pending", Delivery.reply != "")
-    ).one()
+    held = session.execute(select(func.count(), why).where(waits, TO_MEND)).one()
     if not held[0]:
         return []
     return [
@@ -259,6 +260,14 @@ def _destinations(session: Session) -> list[Finding]:
                 Finding("note", "destination", f"is sent to slowly, {said}", "Nothing to do: it recovers by itself.")
             )
     return found
+
+
+def _full(session: Session, wiring: Wiring) -> list[Finding]:
+    return [
+        Finding("note", "relay", f"{name} has had its share until {until:%Y-%m-%d %H:%M} UTC.",
+                "Nothing to do, or raise its limits.")
+        for name, until in full(session, wiring.settings)
+    ]  # fmt: skip
 
 
 def _broker(wiring: Wiring) -> Finding:

@@ -83,7 +83,7 @@ def report(
     if found.other_domains:
         say(f"and {found.other_domains:,} smaller domains")
     if found.reasons:
-        emit(found.reasons, columns=("state", "count", "meaning", "reply"))
+        emit(found.reasons, columns=("state", "count", "meaning", "reply", "otherwise"))
     for sentence in found.report.advice:
         say(sentence)
     if found.report.counts["unknown"]:
@@ -217,7 +217,7 @@ def _panel(seen: Progress) -> RenderableType:
         )
         for one in seen.slowest:
             table.add_row(escape(one.domain), f"{one.waiting:,}", f"{one.held:,}", f"{one.next_at:%H:%M:%S}",
-                          one.meaning, Text(one.reply, no_wrap=True, overflow="ellipsis"))  # fmt: skip
+                          escape(one.standing or one.meaning), Text(one.reply, no_wrap=True, overflow="ellipsis"))  # fmt: skip
         lines.append(table)
     return Group(*lines)
 

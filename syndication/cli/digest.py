@@ -1,6 +1,7 @@
 """`syndicate digest`: cut, list, show, watch, report, pause, resume, cancel, test.
 
-`cut` leaves freezing and sending to the workers; where none was seen it does both in this process.
+`cut` leaves freezing and sending to the workers; where none was seen it does both in this process, and sends at once: nobody
+would be there later for the minutes over which an issue is spread.
 """
 
 from __future__ import annotations

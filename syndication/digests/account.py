@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from syndication.content import Record
 from syndication.digests.report import HELD, Report, report
 from syndication.ledger import past
+from syndication.ledger.claims import LAST_ANSWER
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.tables import Subscriber
 from syndication.mail.meaning import ACCEPTED, meaning_of
@@ -30,16 +31,18 @@ ERASED: Final = "(erased)"
 _SHOWN = 20
 _BARS = 120
 _AT_A_TIME = 5_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class Reason(Record):
-    """So many deliveries ended or stand in `state` with these words."""
+    """So many deliveries ended or stand in `state` for one reason: that is what the relay's words mean, or our own words.
+    `reply`: what was said most often; `otherwise`: to how many the same was said in other words."""
 
     state: str
     meaning: str
     reply: str
     count: int
+    otherwise: int
 
 
 class Account(Record):
@@ -127,7 +130,7 @@ def _meaning(state: str, reply: str) -> str:
         case "sent":
             return TAKEN_AS_SENT if reply.startswith(TAKEN_AS_SENT) else ACCEPTED.name
         case "deferred" | "failed" | "unknown":
-            return meaning_of(reply).name
+            return meaning_of(reply.rpartition(LAST_ANSWER)[2]).name
     return ""
 
 
@@ -154,15 +157,24 @@ def _people(session: Session, some: Sequence[past.PastDelivery]) -> dict[int, tu
 
 
 def _reasons(session: Session, issue_id: int) -> tuple[Reason, ...]:
+    """The commonest. Relays put addresses and numbers of their own into their answers, so what one means counts."""
     count = func.count().label("count")
     rows = session.execute(
         select(Delivery.state, Delivery.reply, count)
         .where(Delivery.issue_id == issue_id, or_(HELD, Delivery.state.not_in(("sent", "pending", "sending"))))
         .group_by(Delivery.state, Delivery.reply)
-        .order_by(count.desc(), Delivery.reply)
-        .limit(_SHOWN)
+        .order_by(count.desc(), Delivery.reply),
+        execution_options={"yield_per": _AT_A_TIME},
     )
-    return tuple(Reason(state=state, meaning=_meaning(state, reply), reply=reply, count=n) for state, reply, n in rows)
+    found: dict[tuple[str, str], Reason] = {}
+    for state, reply, n in rows:
+        meaning = _meaning(state, reply)
+        key = state, meaning or reply
+        if first := found.get(key):
+            found[key] = first.model_copy(update={"count": first.count + n, "otherwise": first.otherwise + n})
+        else:
+            found[key] = Reason(state=state, meaning=meaning, reply=reply, count=n, otherwise=0)
+    return tuple(sorted(found.values(), key=lambda reason: (-reason.count, reason.state, reason.reply))[:_SHOWN])
 
 
 def _minute(at: datetime) -> datetime:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.errors import NotFound
+from syndication.errors import Conflict, NotFound
 from syndication.ledger import carrying, claims, past
 from syndication.ledger.db import ring_after_commit
 from syndication.ledger.states import DELIVERY_STATES, ISSUE, UNSETTLED, move
@@ -30,8 +30,13 @@ def issue_named(session: Session, issue_id: int, *, lock: bool = False) -> Issue
 
 
 def pause(session: Session, issue_id: int) -> Issue:
-    """No further claims; freezing goes on. What a worker holds already may still go out."""
+    """No further claims; freezing goes on. What a worker holds already may still go out.
+
+    Raises Conflict where nothing is left to stop.
+    """
     issue = issue_named(session, issue_id, lock=True)
+    if issue.state in {"done", "empty", "cancelled"}:
+        raise Conflict(f"issue {issue_id} is {issue.state};", remedy="nothing of it is sent any more.")
     issue.paused = True
     return issue
 

@@ -4,13 +4,15 @@ what is shown is what the ledger says."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from syndication.content import Record
 from syndication.digests.control import counts
 from syndication.ledger.db import ledger_now
+from syndication.ledger.destinations import Destination as Restricted
 from syndication.ledger.mailings import Delivery, Issue
 from syndication.ledger.states import UNSETTLED
 from syndication.ledger.tables import Subscriber
@@ -18,12 +20,14 @@ from syndication.mail.meaning import meaning_of
 
 RATE_OVER = timedelta(seconds=30)
 SHOWN = 8
+TOLD = or_(Delivery.state == "deferred", Delivery.reply != "", Delivery.held_by.is_not(None))  # not merely spread
 _OVER = frozenset({"done", "empty", "cancelled"})
 
 
 class Destination(Record):
     """A mail domain where mail has been told to wait. `waiting` is all that has not gone there yet, `held` what waits for
-    `next_at` or later; `reply` is the last that was said of one of these."""
+    `next_at` or later; `reply` is the last that was said of one of these. Where a provider asked for less (see `mail.pacing`):
+    its name, slow | stopped | opening | blocked, messages a second, and until when it is left alone."""
 
     domain: str
     waiting: int
@@ -31,11 +35,28 @@ class Destination(Record):
     next_at: datetime
     reply: str
     meaning: str
+    provider: str = ""
+    state: str = ""
+    rate_per_s: float = 0.0
+    paused_until: datetime | None = None
+
+    @property
+    def standing(self) -> str:
+        """`google: stopped until 10:41`; empty where no provider asked for less."""
+        if not self.state:
+            return ""
+        until = f" until {self.paused_until:%H:%M}" if self.paused_until else ""
+        match self.state:
+            case "blocked":
+                return f"{self.provider}: blocked until it is released, one mail asks at {self.paused_until:%H:%M}"
+            case "stopped":
+                return f"{self.provider}: stopped{until}"
+        return f"{self.provider}: {self.state}, {self.rate_per_s:g} a second"
 
 
 class Progress(Record):
-    """An issue at one moment. `rate_per_s`: sent in the last half minute. `left_s`: until everything that need not wait has
-    gone; None where the rate does not say."""
+    """An issue at one moment. `rate_per_s`: sent in the last half minute. `left_s`: until everything that nobody told to wait
+    has gone, of a spread issue its last minute too; None where the rate does not say."""
 
     at: datetime
     issue: int
@@ -71,9 +92,16 @@ def progress(session: Session, issue: Issue) -> Progress:
     )
     began = max(now - RATE_OVER, issue.cut_at)
     rate = (recent or 0) / max(1.0, (now - began).total_seconds())
-    ready = found["pending"] + found["sending"]
     held = _held(issue.id, now)
-    ready -= session.scalar(select(func.count()).where(*held, Delivery.state == "pending")) or 0
+    later, last_at = session.execute(
+        select(func.count(), func.max(Delivery.due_at).filter(~TOLD)).where(
+            Delivery.issue_id == issue.id, Delivery.state == "pending", Delivery.due_at > now
+        )
+    ).one()
+    ready = found["pending"] + found["sending"] - later
+    left = ready / rate if ready and rate else None if ready else 0.0
+    if left is not None and last_at is not None:
+        left = max(left, (last_at - now).total_seconds())
     return Progress(
         at=now,
         issue=issue.id,
@@ -84,7 +112,7 @@ def progress(session: Session, issue: Issue) -> Progress:
         eligible=issue.eligible,
         counts=found,
         rate_per_s=round(rate, 1),
-        left_s=0.0 if not ready else round(ready / rate, 1) if rate else None,
+        left_s=None if left is None else round(left, 1),
         next_try_at=session.scalar(select(func.min(Delivery.due_at)).where(*held)),
         slowest=_slowest(session, issue.id, now),
     )
@@ -92,15 +120,15 @@ def progress(session: Session, issue: Issue) -> Progress:
 
 def _held(issue_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
     # literal: a partial index does not match a parameter
-    told: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')", Boolean)
-    return Delivery.issue_id == issue_id, told, Delivery.due_at > now
+    waits: ColumnElement[bool] = literal_column("delivery.state IN ('pending', 'deferred')", Boolean)
+    return Delivery.issue_id == issue_id, waits, TOLD, Delivery.due_at > now
 
 
 def _slowest(session: Session, issue_id: int, now: datetime) -> tuple[Destination, ...]:
-    """The domains where most mail has been told to wait."""
+    """The domains where most mail has been told to wait, and what their providers asked for."""
     held = func.count().label("held")
     worst = session.execute(
-        select(Subscriber.domain, held, func.min(Delivery.due_at), func.max(Delivery.id))
+        select(Subscriber.domain, held, func.min(Delivery.due_at), func.max(Delivery.id), func.max(Delivery.held_by))
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(*_held(issue_id, now))
         .group_by(Subscriber.domain)
@@ -124,14 +152,27 @@ def _slowest(session: Session, issue_id: int, now: datetime) -> tuple[Destinatio
             .group_by(Subscriber.domain)
         ).all()
     )
+    asked = {row.id: row for row in session.scalars(select(Restricted).where(Restricted.id.in_([r[4] for r in worst])))}
     return tuple(
-        Destination(
-            domain=domain,
-            waiting=waiting.get(domain, count),
-            held=count,
-            next_at=next_at,
-            reply=said[newest],
-            meaning=meaning_of(said[newest]).name,
+        _told(
+            asked.get(held_by or 0), said[newest],
+            domain=domain, waiting=waiting.get(domain, count), held=count, next_at=next_at,
         )
-        for domain, count, next_at, newest in worst
+        for domain, count, next_at, newest, held_by in worst
+    )  # fmt: skip
+
+
+def _told(asked: Restricted | None, said: str, **about: Any) -> Destination:
+    """Words of our own mean what they say."""
+    reply = asked.reply if asked else said
+    found = Destination(reply=reply, meaning=meaning_of(reply).name if reply[:1].isdigit() else "", **about)
+    if asked is None:
+        return found
+    return found.model_copy(
+        update={
+            "provider": asked.name,
+            "state": asked.state,
+            "rate_per_s": round(asked.rate, 2) if asked.state in {"slow", "opening"} else 0.0,
+            "paused_until": asked.paused_until,
+        }
     )

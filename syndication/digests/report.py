@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from syndication.content import Record
 from syndication.digests.control import counts
 from syndication.ledger.mailings import Delivery, Edition, Issue
 from syndication.ledger.tables import Subscriber
+from syndication.mail.transport import SHARED_OUT
 
 _WORST = 5
 _WANTS_AN_EYE = ("failed", "unknown", "deferred")
-HELD = and_(
-    Delivery.state == "pending", Delivery.reply != ""
-)  # and the words say by what: a template, a key, the relay
+HELD = and_(Delivery.state == "pending", Delivery.reply != "")  # and the words say by what
+_IN_TURN = or_(Delivery.held_by.is_not(None), Delivery.reply == SHARED_OUT)
+TO_MEND = and_(HELD, not_(_IN_TURN))  # a template, a key, the relay
 
 
 class Trouble(Record):
@@ -45,6 +46,7 @@ class Report(Record):
     last_sent_at: datetime | None
     next_try_at: datetime | None
     held: int
+    in_turn: int
     troubles: tuple[Trouble, ...]
 
     @property
@@ -66,6 +68,11 @@ class Report(Record):
             )
         if self.held:
             found.append(f"{self.held:,} held back; they go when what the words name is mended, within minutes.")
+        if self.in_turn:
+            found.append(
+                f"{self.in_turn:,} wait for a turn at a provider or a relay that takes so many and no more; nothing to do: "
+                f"`syndicate digest watch {self.issue}` shows them."
+            )
         if count := self.counts["failed"]:
             found.append(f"{count:,} failed: `syndicate deliveries list --issue {self.issue} --state failed` says why.")
         if count := self.counts["deferred"]:
@@ -78,9 +85,11 @@ def report(session: Session, issue: Issue) -> Report:
     """`session` is a reading one, so that all numbers are of one moment."""
     found = counts(session, issue.id)
     editions, first, last = _what_was(session, issue)
-    held = 0
+    held = in_turn = 0
     if found["pending"] and issue.state != "cancelled":
-        held = session.scalar(select(func.count()).where(Delivery.issue_id == issue.id, HELD)) or 0
+        mine = select(func.count()).where(Delivery.issue_id == issue.id)
+        held = session.scalar(mine.where(TO_MEND)) or 0
+        in_turn = session.scalar(mine.where(HELD, _IN_TURN)) or 0
     deferred = (Delivery.issue_id == issue.id, Delivery.state == "deferred")
     return Report(
         issue=issue.id,
@@ -97,7 +106,10 @@ def report(session: Session, issue: Issue) -> Report:
         last_sent_at=last,
         next_try_at=session.scalar(select(func.min(Delivery.due_at)).where(*deferred)),
         held=held,
-        troubles=_troubles(session, issue.id) if held or any(found[state] for state in _WANTS_AN_EYE) else (),
+        in_turn=in_turn,
+        troubles=_troubles(session, issue.id)
+        if held or in_turn or any(found[state] for state in _WANTS_AN_EYE)
+        else (),
     )
 
 

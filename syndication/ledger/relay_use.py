@@ -62,12 +62,9 @@ def take(session: Session, name: str, limits: Limits, wanted: int, longest_wait:
     """
     now = ledger_now(session)
     use = _locked(session, name, now)
-    left = wanted
-    most = limits.of_day((use.day - _start(use.first_used, _DAY)).days)
-    for limit, used, again_at in ((most, use.in_day, use.day + _DAY), (limits.per_hour, use.in_hour, use.hour + _HOUR)):
-        if limit and used >= limit:
-            return Share(0, again_at=again_at)
-        left = min(left, limit - used) if limit else left
+    left, again_at = _left(use, limits, wanted)
+    if not left:
+        return Share(0, again_at=again_at)
     wait = 0.0
     if limits.per_second:
         left = min(left, max(1, int(limits.per_second / 4)))
@@ -87,6 +84,16 @@ def give_back(session: Session, name: str, count: int) -> None:
     use.in_day, use.in_hour = max(0, use.in_day - count), max(0, use.in_hour - count)
 
 
+def full_until(session: Session, name: str, limits: Limits) -> datetime | None:
+    """Until when the relay has had its share of the hour or the day; None: it takes more."""
+    use = session.get(RelayUse, name)
+    if use is None:
+        return None
+    session.expunge(use)  # it is only looked at
+    left, again_at = _left(_today(use, ledger_now(session)), limits, 1)
+    return None if left else again_at
+
+
 def all_use(session: Session) -> Sequence[RelayUse]:
     return session.scalars(select(RelayUse).order_by(RelayUse.name)).all()
 
@@ -99,12 +106,28 @@ def _locked(session: Session, name: str, now: datetime) -> RelayUse:
     )
     session.execute(fresh.on_conflict_do_nothing())
     query = select(RelayUse).where(RelayUse.name == name).with_for_update()
-    use = session.scalars(query.execution_options(populate_existing=True)).one()
+    return _today(session.scalars(query.execution_options(populate_existing=True)).one(), now)
+
+
+def _today(use: RelayUse, now: datetime) -> RelayUse:
+    """Its counts begin anew where a day or an hour has."""
+    day, hour = _start(now, _DAY), _start(now, _HOUR)
     if use.day < day:
         use.day, use.in_day = day, 0
     if use.hour < hour:
         use.hour, use.in_hour = hour, 0
     return use
+
+
+def _left(use: RelayUse, limits: Limits, wanted: int) -> tuple[int, datetime | None]:
+    """How many of the `wanted` the day and the hour allow; none: until when."""
+    left = wanted
+    most = limits.of_day((use.day - _start(use.first_used, _DAY)).days)
+    for limit, used, again_at in ((most, use.in_day, use.day + _DAY), (limits.per_hour, use.in_hour, use.hour + _HOUR)):
+        if limit and used >= limit:
+            return 0, again_at
+        left = min(left, limit - used) if limit else left
+    return left, None
 
 
 def _start(at: datetime, length: timedelta) -> datetime:

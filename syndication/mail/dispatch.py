@@ -138,7 +138,7 @@ class Dispatch:
 
         The ledger is told all the same: it may take what a full disk does not, and may be back after having been away.
         """
-        reason = self.blocked.what if self.blocked else trouble.what if trouble else ""
+        reason = self.blocked.what if self.blocked else trouble.what.rstrip(";") if trouble else ""
         wait = clock.now() + TROUBLE_WAIT if reason else None
         if isinstance(trouble, LimitReached):
             wait = trouble.again_at

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.ledger import relay_use
@@ -36,7 +37,7 @@ from syndication.mail.transport import (
     TransportTrouble,
     open_transport,
 )
-from syndication.settings import RelaySettings
+from syndication.settings import RelaySettings, Settings
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -227,7 +228,7 @@ def way_out(wiring: Wiring, *, exempt: bool = False) -> Transport:
     members = [
         Member(
             one.label,
-            Limits(one.per_second, one.per_hour, one.per_day, tuple(one.warmup)),
+            _limits(one),
             Relay(
                 one.url, timeout=settings.smtp_timeout_seconds, connections=settings.smtp_connections,
                 window=settings.smtp_window,
@@ -237,6 +238,16 @@ def way_out(wiring: Wiring, *, exempt: bool = False) -> Transport:
         if _carries(one, slug, domain)
     ]  # fmt: skip
     return Fleet(wiring.db, members, exempt=exempt)
+
+
+def full(session: Session, settings: Settings) -> list[tuple[str, datetime]]:
+    """The relays that have had their share, each until when."""
+    found = [(one.label, relay_use.full_until(session, one.label, _limits(one))) for one in settings.relays]
+    return [(name, until) for name, until in found if until is not None]
+
+
+def _limits(relay: RelaySettings) -> Limits:
+    return Limits(relay.per_second, relay.per_hour, relay.per_day, tuple(relay.warmup))
 
 
 def _carries(relay: RelaySettings, slug: str, domain: str) -> bool:

@@ -77,7 +77,7 @@ def look_again(session: Session, rows: Collection[Claimed]) -> Passed:
         elif not (stay := _covered(following.get(person.id, {}), series[row.edition_id])):
             passed.stopped.append(Outcome(row.id, "suppressed", "they left before it was sent"))
         elif issue.paused:
-            passed.stopped.append(Outcome(row.id, "pending", "the issue is paused"))
+            passed.stopped.append(Outcome(row.id, "pending"))
         elif row.edition_id in stale or stay != series[row.edition_id]:
             passed.stale.append(row)
             passed.keep[row.id] = frozenset(stay)

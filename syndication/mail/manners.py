@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from syndication.ledger import destinations
-from syndication.ledger.claims import TRANSACTIONAL, Claimed, Outcome
+from syndication.ledger.claims import LAST_ANSWER, TRANSACTIONAL, Claimed, Outcome
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.destinations import Destination
 from syndication.ledger.ladder import whole
@@ -171,7 +171,9 @@ def _give(
     for number, row in enumerate(asleep):
         since = max(row.created_at, pace.since)
         if pace.state == "blocked" and now - since > longest:
-            reason = f"given up: {destination.name} has refused our mail since {pace.since:%Y-%m-%d}: {pace.reply}"
+            reason = (
+                f"given up: {destination.name} refuses our mail since {pace.since:%Y-%m-%d}{LAST_ANSWER}{pace.reply}"
+            )
             turns.waiting.append(Outcome(row.id, "failed", reason))
         else:
             turns.waiting.append(_waits(destination, row, until + gap * number, None))

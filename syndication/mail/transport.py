@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from syndication.errors import TryLater
 from syndication.settings import Settings
 
 PATIENCE = 3_600.0  # seconds, where nobody sets a limit
+SHARED_OUT: Final = "every relay has had its share for now"
 
 
 class TransportTrouble(TryLater):
@@ -27,7 +28,7 @@ class LimitReached(TransportTrouble):
 
     def __init__(self, again_at: datetime) -> None:
         super().__init__(
-            "every relay has had its share for now;",
+            f"{SHARED_OUT};",
             where="relays",
             remedy="it goes on by itself, or raise the limits.",
         )

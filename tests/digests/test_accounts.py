@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import timedelta
 
+import pytest
 from digest_world import START, World, freeze_owed
 from sqlalchemy import select, update
 
@@ -14,8 +16,13 @@ from syndication.digests import bundling, issues
 from syndication.digests.account import COLUMNS, account, everybody
 from syndication.digests.progress import progress
 from syndication.digests.report import report
+from syndication.errors import Conflict
+from syndication.ledger import destinations
+from syndication.ledger.claims import LAST_ANSWER
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.tables import Delivery, Issue, Subscriber
+from syndication.mail.pacing import Pace
+from syndication.mail.transport import SHARED_OUT
 
 SLOW = "421 4.7.28 our system has detected an unusual rate of mail"
 NOBODY = "550 5.1.1 no such user"
@@ -139,3 +146,72 @@ def test_the_account_is_the_same_after_bundling_but_for_the_relays_words(world: 
     assert (forgotten.editions, forgotten.first_sent_at, forgotten.last_sent_at) == (
         before.report.editions, before.report.first_sent_at, before.report.last_sent_at,
     )  # fmt: skip
+
+
+def test_progress_names_what_a_provider_asked_for(world: World) -> None:
+    issue = going(world)
+    with world.db.transaction() as session:
+        now = ledger_now(session)
+        until = now + timedelta(minutes=9)
+        pace = Pace("stopped", 1.0, 40.0, now, now, now, now, most=1, paused_until=until, reply=SLOW)
+        stopped = destinations.named(session, "big", fresh=asdict(pace))
+        assert stopped is not None
+    words = f"waits for big (stopped): {SLOW}"
+    put(world.db, [1, 4], reply=words, due_at=until, held_by=stopped.id)
+    put(world.db, [2], reply="the template breaks", due_at=until)
+    put(world.db, [3], reply=SHARED_OUT, due_at=until)
+    with world.db.reading() as session:
+        seen = progress(session, session.get_one(Issue, issue))
+        told = report(session, session.get_one(Issue, issue))
+    first, second, third = seen.slowest
+    assert (first.provider, first.state, first.paused_until, first.meaning) == ("big", "stopped", until, "rate limited")
+    assert first.standing == f"big: stopped until {until:%H:%M}"
+    assert (second.standing, second.meaning, second.reply) == ("", "", SHARED_OUT)
+    assert (third.standing, third.meaning, third.reply) == ("", "", "the template breaks")
+    assert (told.held, told.in_turn) == (1, 3)
+    assert any("1 held back" in sentence for sentence in told.advice)
+    assert any("3 wait for a turn" in sentence for sentence in told.advice)
+
+
+def test_mail_that_is_spread_was_not_told_to_wait(world: World) -> None:
+    issue = going(world)
+    with world.db.reading() as session:
+        now = ledger_now(session)
+    put(world.db, [1], state="sent", sent_at=now)
+    put(world.db, list(range(2, 13)), due_at=now + timedelta(minutes=30))
+    with world.db.reading() as session:
+        seen = progress(session, session.get_one(Issue, issue))
+    assert (seen.slowest, seen.next_try_at) == ((), None)
+    assert seen.left_s is not None
+    assert 1_700 < seen.left_s <= 1_800
+
+
+def test_reasons_are_counted_by_what_they_mean(world: World) -> None:
+    """A relay repeats the address in its answer: a thousand of those are one reason."""
+    issue = going(world)
+    for n in range(1, 5):
+        put(world.db, [n], state="failed", reply=f"550 5.1.1 <p{n}@x.example>: no such user")
+    put(world.db, [5], state="failed", reply=f"given up after 8 tries{LAST_ANSWER}452 4.2.2 over quota")
+    put(world.db, [6, 7], state="suppressed", reply="the address is suppressed")
+    with world.db.reading() as session:
+        found = account(session, session.get_one(Issue, issue)).reasons
+    assert [(r.state, r.meaning, r.count, r.otherwise) for r in found] == [
+        ("failed", "no such user", 4, 3), ("suppressed", "", 2, 0), ("failed", "mailbox full", 1, 0),
+    ]  # fmt: skip
+
+
+def test_nothing_in_the_csv_is_a_formula(world: World) -> None:
+    issue = going(world)
+    for n, sign in enumerate("=+-@\t\r\n＝＋－＠", 1):
+        put(world.db, [n], reply=f"{sign}1+1", state="failed")
+    assert all(row["reply"].startswith("'") for row in rows(world, issue, "failed"))
+
+
+@pytest.mark.parametrize("state", ["done", "empty", "cancelled"])
+def test_what_is_over_cannot_be_paused(world: World, state: str) -> None:
+    """It would stay so, and who is tried again later would wait for ever."""
+    issue = going(world, 1)
+    with world.db.transaction() as session:
+        session.execute(update(Issue).values(state=state))
+    with world.db.transaction() as session, pytest.raises(Conflict, match=f"is {state}"):
+        issues.pause(session, issue)

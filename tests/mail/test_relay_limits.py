@@ -13,6 +13,7 @@ from sqlalchemy import select
 from test_fleet import NOWHERE, relays, sent, service
 
 from syndication import clock
+from syndication.doctor import examine
 from syndication.ledger import relay_use
 from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.mailings import Delivery
@@ -160,3 +161,16 @@ def test_answers_are_heard_before_one_waits_for_the_next_second(db: Database, na
     metered.done([(parcel, Receipt("sent", "250 ok")) for parcel in first])
     assert len(metered.next(10)) == 2
     assert 0.0 < max(naps) <= 0.25
+
+
+def test_a_relay_that_has_had_its_share_is_a_note_and_nothing_to_mend(
+    tmp_path: Path, db_url: str, relays: list[ScriptedRelay]
+) -> None:
+    wiring = service(tmp_path, db_url, RelaySettings(url=relays[0].url, per_day=4, name="one"))
+    send_due(wiring, way_out(wiring))
+    assert sent(wiring) == 4
+    (told,) = [found for found in examine(wiring) if found.about in {"relay", "held mail"}]
+    assert (told.level, told.about) == ("note", "relay")
+    assert told.what.startswith("one has had its share until ")
+    with clock.shifted(timedelta(days=1)):
+        assert [found for found in examine(wiring) if found.about == "relay"] == []
