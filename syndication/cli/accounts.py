@@ -24,6 +24,7 @@ IssueId = Annotated[int, typer.Argument(metavar="ISSUE", help="An issue's id.")]
 CsvFile = Annotated[
     str, typer.Option("--csv", metavar="FILE", help="A row for each delivery into a file; - is stdout.")
 ]
+_WIDE = 110  # columns, for all of the table
 _SHARE = 10  # looking takes at most a tenth of the time, however large the issue
 
 
@@ -181,21 +182,19 @@ def _show(wiring: Wiring, issue_id: int, every: float) -> None:
         Console(width=max(console.width, 160)).print(_panel(_look(wiring, issue_id)))
         return
     looks = _looks(wiring, issue_id, every)
-    with Live(_panel(next(looks)), console=console, auto_refresh=False) as live:
+    with Live(_panel(next(looks), console.width < _WIDE), console=console, auto_refresh=False) as live:
         try:
             for seen in looks:
-                live.update(_panel(seen), refresh=True)
+                live.update(_panel(seen, console.width < _WIDE), refresh=True)
         except KeyboardInterrupt:
             return  # the person has seen enough; the issue goes on
 
 
-def _panel(seen: Progress) -> RenderableType:
-    from rich import box
+def _panel(seen: Progress, narrow: bool = False) -> RenderableType:
     from rich.console import Group
     from rich.markup import escape
     from rich.progress_bar import ProgressBar
     from rich.table import Table
-    from rich.text import Text
 
     done = seen.eligible - seen.waiting
     head = (
@@ -204,7 +203,7 @@ def _panel(seen: Progress) -> RenderableType:
     counted = " · ".join(f"{name} [b]{count:,}[/b]" for name, count in seen.counts.items() if count or name == "sent")
     pace = f"{seen.rate_per_s:,.1f} a second"
     bar = Table.grid()
-    bar.add_row(ProgressBar(total=max(1, seen.eligible), completed=done, width=60))
+    bar.add_row(ProgressBar(total=max(1, seen.eligible), completed=done, width=30 if narrow else 60))
     lines: list[Any] = [
         head,
         bar,
@@ -212,14 +211,27 @@ def _panel(seen: Progress) -> RenderableType:
         pace if seen.over else f"{pace}, {_left(seen)}",
     ]
     if seen.slowest:
-        table = Table(
-            "destination", "waiting", "told to wait", "next try", "means", "the last answer", box=box.SIMPLE_HEAD
-        )
-        for one in seen.slowest:
-            table.add_row(escape(one.domain), f"{one.waiting:,}", f"{one.held:,}", f"{one.next_at:%H:%M:%S}",
-                          escape(one.standing or one.meaning), Text(one.reply, no_wrap=True, overflow="ellipsis"))  # fmt: skip
-        lines.append(table)
+        lines.append(_slowest(seen, narrow))
     return Group(*lines)
+
+
+def _slowest(seen: Progress, narrow: bool) -> RenderableType:
+    """`narrow`: what does not fit beside the rest is left out."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    more = () if narrow else ("told to wait", "next try")
+    table = Table(
+        "destination", "waiting", *more, "means", *(() if narrow else ("the last answer",)), box=box.SIMPLE_HEAD
+    )
+    for one in seen.slowest:
+        means = escape(one.standing or one.meaning or (one.reply if narrow else ""))
+        times = () if narrow else (f"{one.held:,}", f"{one.next_at:%H:%M:%S}")
+        said = () if narrow else (Text(one.reply, no_wrap=True, overflow="ellipsis"),)
+        table.add_row(escape(one.domain), f"{one.waiting:,}", *times, means, *said)
+    return table
 
 
 def _left(seen: Progress) -> str:

@@ -48,7 +48,7 @@ class Destination(Record):
         until = f" until {self.paused_until:%H:%M}" if self.paused_until else ""
         match self.state:
             case "blocked":
-                return f"{self.provider}: blocked until it is released, one mail asks at {self.paused_until:%H:%M}"
+                return f"{self.provider}: blocked, one mail asks{until.replace('until', 'at')}"
             case "stopped":
                 return f"{self.provider}: stopped{until}"
         return f"{self.provider}: {self.state}, {self.rate_per_s:g} a second"
