@@ -20,6 +20,7 @@ FIRST_RATE = 1.0  # after a stop
 FIRST_TOOK = 10.0  # at least: a slice is a small sample, and a second complaint halves the rate again
 SHARE = 0.1  # of what it took, more with each step
 FREE_AT = 2.0  # times what it took
+FASTEST = 1_000.0  # messages a second; who takes so many is free, whoever waits
 BREATH = timedelta(seconds=1)  # after a complaint
 MOST_AT_ONCE = 10  # then the rate alone counts
 BLOCKS = 3  # refusals of our mail as such in a slice, and more than it took
@@ -149,4 +150,4 @@ def _faster(pace: Pace, heard: Heard, now: datetime, step: timedelta) -> Pace | 
     rate = pace.rate + SHARE * took
     if rate < FREE_AT * took:
         return replace(pace, rate=rate, raised_at=now)
-    return replace(pace, rate=rate, took=rate, raised_at=now) if heard.more_waits else None
+    return replace(pace, rate=rate, took=rate, raised_at=now) if heard.more_waits and rate < FASTEST else None

@@ -135,3 +135,13 @@ def test_what_was_taken_before_it_said_stop_opens_nothing() -> None:
     for pace in (stopped, blocked):
         assert pace is not None
         assert after(pace, heard(NOW, sent=9), NOW + 2 * STEP, STEP) == pace
+
+
+def test_who_takes_everything_is_free_in_the_end_whoever_waits() -> None:
+    pace: Pace | None = slow(took=10)
+    now, steps = NOW, 0
+    while pace is not None and steps < 200:
+        now, steps = now + STEP, steps + 1
+        pace = after(pace, heard(now, sent=3, more_waits=True), now, STEP)
+    assert pace is None
+    assert steps > 40
