@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 SOON = timedelta(seconds=0.2)  # a turn so near is now
 LATE = timedelta(seconds=1)  # a turn that was missed by more is no turn any more
+UNPACED = datetime.min.replace(tzinfo=UTC)  # let go without a turn: before anybody knew of the pace there is now
 
 
 @dataclass(slots=True)
@@ -96,18 +97,19 @@ def hear(
     """The outcomes as they are to be written down, those refused for a destination's sake held by it; and the destinations
     whose next ones are to be woken when that is done. `providers`: domain → destination (see `providers_of`)."""
     now = ledger_now(session)
-    asked_at = now - timedelta(seconds=told.seconds)
+    in_turn = set(told.turns.to.values())
     by_name: dict[str, Heard] = {}
     refused: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         name = told.turns.to.get(outcome.delivery_id) or providers.get(told.domains.get(outcome.delivery_id, ""))
         if name is not None and outcome.state in (*REFUSED, "sent"):
+            asked_at = now - timedelta(seconds=told.seconds) if name in in_turn else UNPACED
             heard = by_name.setdefault(name, Heard(asked_at, told.seconds))
             if _note(heard, outcome):
                 refused.setdefault(name, []).append(outcome)
     instead: dict[int, Outcome] = {}
     awake: list[Destination] = []
-    concerned = set(refused) | set(told.turns.to.values())
+    concerned = set(refused) | in_turn
     waiting = {outcome.held_by for outcome in outcomes}
     for name in sorted(concerned & set(by_name)):
         destination = _judge(session, name, by_name[name], now, step, waiting)

@@ -16,9 +16,11 @@ from syndication.doctor import examine
 from syndication.errors import NotFound
 from syndication.ledger import claims, destinations
 from syndication.ledger.audience import Subscriber
+from syndication.ledger.claims import Outcome
 from syndication.ledger.db import ledger_now
 from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery
+from syndication.mail.manners import Told, hear
 from syndication.mail.pacing import Pace
 from syndication.mail.restrictions import listing, release_named
 from syndication.mail.sender import send_due
@@ -208,3 +210,22 @@ def test_what_another_worker_has_claimed_and_not_let_go_is_not_under_way(wiring:
         assert destinations.under_way(session, destination.id, []) == 0
         destinations.mark(session, destination.id, [one.rows[0].id])
         assert destinations.under_way(session, destination.id, []) == 1
+
+
+def test_a_complaint_about_mail_that_went_before_the_pace_was_known_does_not_count_again(wiring: Wiring) -> None:
+    """Another worker lets a slice go while the first complaint is being written down."""
+    world(wiring, 4, (1, 2))
+    with wiring.db.transaction() as session:
+        now = ledger_now(session)
+        pace = Pace("slow", 5.0, 10.0, now, now, now - timedelta(seconds=1), now, reply="421")
+        destinations.named(session, THERE, fresh=asdict(pace))
+        told = Told(domains={1: THERE, 2: THERE}, seconds=0.1)
+        words = SLOW.decode()
+        outcomes = [Outcome(1, "deferred", words), Outcome(2, "deferred", words)]
+        held, _ = hear(session, told, outcomes, timedelta(seconds=10), {THERE: THERE})
+        assert all(outcome.held_by for outcome in held)
+        told.turns.to = {1: THERE}
+    assert the_one(wiring)["rate"] == 5.0
+    with wiring.db.transaction() as session:
+        hear(session, told, outcomes, timedelta(seconds=10), {THERE: THERE})
+    assert the_one(wiring)["rate"] == 2.5, "one that had its turn counts"
