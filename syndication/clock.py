@@ -13,6 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 _offset = timedelta(0)
 _frozen: datetime | None = None
+_MONOTONIC = getattr(
+    time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC
+)  # Linux: the one that goes on while the machine sleeps
 
 
 def now() -> datetime:
@@ -26,8 +29,9 @@ def offset() -> timedelta:
 
 
 def monotonic() -> float:
-    """Seconds that never go backwards, for deadlines inside a process. A stepped clock does not move it."""
-    return time.monotonic()
+    """Seconds that never go backwards, for deadlines inside a process. A stepped clock does not move it; where the system
+    tells, the time that the machine slept counts, since a lease ran out meanwhile."""
+    return time.clock_gettime(_MONOTONIC)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What SMTP says, as bytes: replies read, commands written, the opening of a connection as a dialogue. Pure.
 
-Guarantees: nothing a relay sends is taken for an answer unless it is one (`Nonsense` else, also for lines without end); a
-command can't be broken by what stands in it.
+Guarantees: nothing a relay sends is taken for an answer unless it is one (`Nonsense` else, also for lines without end); its
+words hold nothing that a ledger, a log or a terminal could stumble over; a command can't be broken by what stands in it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ LONGEST_LINE = 4_096  # RFC 5321 §4.5.3.1.5 allows 512; some relays say more
 MOST_LINES = 200  # of one reply
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _SHORT = {b"%d " % code: code for code in (220, 221, 235, 250, 334, 354)}
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # PostgreSQL takes no text with a NUL in it
 _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 STARTTLS = object()  # what the opening yields when the connection has to be wrapped
 
@@ -56,7 +57,7 @@ class ReplyReader:
         for line in lines:
             line = line.rstrip(b"\r")
             if not self._lines and line[:4] in _SHORT:  # nearly every one
-                replies.append(Reply(_SHORT[line[:4]], line[4:LONGEST_LINE].decode("utf-8", "replace")))
+                replies.append(Reply(_SHORT[line[:4]], _words(line[4:LONGEST_LINE])))
                 continue
             found = _LINE.fullmatch(line)
             if found is None or len(line) > LONGEST_LINE:
@@ -65,7 +66,7 @@ class ReplyReader:
             if self._lines and code != self._code:
                 raise Nonsense(f"a reply that changes its code: {line[:60]!r}")
             self._code = code
-            self._lines.append((words or b"").decode("utf-8", "replace"))
+            self._lines.append(_words(words or b""))
             if len(self._lines) > MOST_LINES:
                 raise Nonsense(f"a reply without end: {line[:60]!r}")
             if more != b"-":
@@ -77,6 +78,10 @@ class ReplyReader:
     def between_replies(self) -> bool:
         """Nothing of a further reply has come: after STARTTLS anything else would be somebody's injection."""
         return not self._rest and not self._lines
+
+
+def _words(said: bytes) -> str:
+    return _CONTROL.sub("\ufffd", said.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
