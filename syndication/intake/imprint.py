@@ -119,7 +119,7 @@ def _set(publication: Publication, said: PublicationFile) -> bool:
         "timezone": imprint.timezone,
         "supporters_url": imprint.supporters_url, "postal_address": imprint.postal_address,
         "default_series": imprint.default_series, "pages": imprint.pages,
-        "mail_from": mail.sender or f"{imprint.name} <news@{host}>", "reply_to": mail.reply_to,
+        "mail_from": mail.sender or f"news@{host}", "reply_to": mail.reply_to,
         "daily_at": mail.daily_at, "weekly_on": mail.weekly_on, "unknown": mail.unknown,
     }  # fmt: skip
     changed = False

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from syndication.errors import BadInput
 from syndication.intake.decode import without_controls
+from syndication.mail.headers import parsed_mailbox
 
 PUBLICATION = "publication.toml"
 SERIES = "series.toml"
@@ -83,7 +84,8 @@ class MailPart(_File):
         try:
             header = policy.default.header_factory("from", value)
             wrong = any(not isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
-        except (ValueError, IndexError, HeaderParseError):  # line breaks, and what the parser trips over
+            parsed_mailbox(value)
+        except (ValueError, IndexError, HeaderParseError, BadInput):  # line breaks, and what the parser trips over
             wrong = True
         if wrong or len(header.addresses) != 1 or header.groups[0].display_name or not header.addresses[0].domain:
             raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 from lxml import html as lxml_html
 
-from syndication.mail.footnotes import is_way_back, notes_of
+from syndication.mail.footnotes import Notes, notes_of, without_number
 from syndication.mail.words import Words, words_for
 
 _BLOCKS = frozenset({
@@ -43,7 +43,7 @@ def aloud(body_html: str, words: Words | None = None) -> Spoken:
 
 
 class _Reader:
-    def __init__(self, words: Words, notes: dict[str, str], links: list[str]) -> None:
+    def __init__(self, words: Words, notes: Notes, links: list[str]) -> None:
         self.words, self.notes, self.links = words, notes, links
         self.paragraphs: list[str] = []
         self._line: list[str] = []
@@ -76,8 +76,11 @@ class _Reader:
             return
         if tag in _BLOCKS:
             self.flush()
-            self.read(child)
-            self.flush()
+            if (number := self.notes.numbers.get(child.get("id"))) is not None:
+                self._note(child, number)
+            else:
+                self.read(child)
+                self.flush()
         elif tag in {"table", "ul", "ol", "pre", "blockquote"}:
             self.flush()
             {"table": self._table, "pre": self._code, "blockquote": self._quotation}.get(tag, self._list)(child)
@@ -118,10 +121,10 @@ class _Reader:
 
     def _link(self, link: lxml_html.HtmlElement) -> None:
         address = link.get("href") or ""
-        if is_way_back(link):
+        if self.notes.is_way_back(link):
             return
-        if address.removeprefix("#") in self.notes and address.startswith("#"):
-            self._line.append(f" ({self.words.note.format(number=self.notes[address[1:]])})")
+        if (note := self.notes.number_of(link)) is not None:
+            self._line.append(f" ({self.words.note.format(number=note)})")
             return
         words = " ".join(link.text_content().split())
         self.read(link)
@@ -147,13 +150,19 @@ class _Reader:
             paragraphs = self.within(item)
             if not paragraphs:
                 continue
-            if item.get("id") in self.notes:
-                begin = self.words.note_begin.format(number=self.notes[item.get("id")]) + " "
+            if (note := self.notes.numbers.get(item.get("id"))) is not None:
+                begin = self.words.note_begin.format(number=note) + " "
             else:
                 begin = f"{number}. " if items.tag == "ol" else "- "
             lines.append((begin + "\n".join(paragraphs)).replace("\n", "\n  "))
         if lines:
             self.paragraphs.append("\n".join(lines))
+
+    def _note(self, note: lxml_html.HtmlElement, number: str) -> None:
+        """A footnote that is no item of a list."""
+        first, *rest = self.within(note) or [""]
+        begin = self.words.note_begin.format(number=number)
+        self.paragraphs += [f"{begin} {without_number(first, number)}", *rest]
 
     def _table(self, table: lxml_html.HtmlElement) -> None:
         """`Year: 2024. Passengers: 12.` for each row, where the table has a head; else the cells, comma separated."""

@@ -11,7 +11,7 @@ import html
 from lxml import etree
 from lxml import html as lxml_html
 
-from syndication.mail.footnotes import is_way_back, notes_of
+from syndication.mail.footnotes import notes_of
 
 COLUMN = 576  # width of the text column in CSS pixels: 640 less the card's padding
 _UNWANTED = ("id", "loading", "srcset", "sizes", "decoding", "height", "name", "headers")
@@ -29,10 +29,10 @@ def mail_body(body_html: str, url: str) -> str:
     notes = notes_of(root)
     for link in list(root.iter("a")):
         target = link.get("href") or ""
-        if is_way_back(link):
+        if notes.is_way_back(link):
             link.drop_tree()
-        elif target.startswith("#") and target[1:] in notes:
-            _number(link, notes[target[1:]])
+        elif (number := notes.number_of(link)) is not None:
+            _number(link, number)
         elif target.startswith("#"):
             link.set("href", url + target)
     for element in list(root.iter()):

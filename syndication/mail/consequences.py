@@ -32,6 +32,7 @@ def weighed(outcome: Outcome) -> Outcome:
     meaning = meaning_of(outcome.reply)
     return replace(
         outcome,
+        state="deferred" if meaning.mendable else outcome.state,
         own_seconds=retry_seconds(meaning, outcome.reply),
         free=meaning.destination in {"slow", "stop"},
         once_more=meaning.destination == "block",
@@ -69,6 +70,8 @@ def in_words(meaning: Meaning, reply: str) -> dict[str, str]:
     }[meaning.person]
     if wait is not None:
         person += f"; it asks for {wait} s before the next try"
+    if meaning.mendable:
+        person += "; it is tried again, and fails when the ladder is used up"
     return {
         "meaning": meaning.name,
         "for_person": person,

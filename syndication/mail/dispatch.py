@@ -26,7 +26,7 @@ from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
-TROUBLE_WAIT = timedelta(seconds=30)
+TROUBLE_WAIT, FEW_WAIT = timedelta(seconds=30), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,26 @@ class Addressed:
 
 
 class Dispatch:
-    """An `Outgoing`. `close` when the transport has come back, `leave` in any case."""
+    """An `Outgoing`. `close` when the transport has come back, `leave` in any case.
+
+    `blocked`: the relay takes nothing of ours, so the round is over; `refused`: it refused the few messages there were,
+    because of us; `heard`: it gave an answer that was not about us. `troubled`: no round has gone through since it refused us.
+    """
 
     def __init__(
-        self, wiring: Wiring, journal: Journal, kinds: Sequence[str], *, limit: int | None, claim_until: float
-    ) -> None:
+        self, wiring: Wiring, journal: Journal, kinds: Sequence[str], *, limit: int | None, claim_until: float,
+        troubled: bool = False,
+    ) -> None:  # fmt: skip
         self._flight, self._journal = wiring.settings.journal_flight, journal
         self._slices = Slices(wiring, journal, kinds, limit=limit, claim_until=claim_until)
         self._ready: deque[Parcel] = deque()
         self._from: dict[str, Addressed] = {}
         self._error: Exception | None = None
         self._sour: list[Addressed] = []
+        self._troubled, self._sent = troubled, False
+        self.heard = False
         self.blocked: Blocked | None = None
+        self.refused: Blocked | None = None
 
     @property
     def dealt_with(self) -> int:
@@ -117,19 +125,33 @@ class Dispatch:
             self._settled(parcel)
 
     def _outcome(self, source: Addressed, receipt: Receipt) -> Outcome:
-        """A relay that takes no mail of ours says so to one message after another: then nobody's delivery has failed."""
+        """What is wrong with us, or with the mail for this relay, fails nobody."""
+        if receipt.state == "unfit":
+            return Outcome(source.row.id, "pending", receipt.reply, clock.now() + TEMPLATE_WAIT)
+        if receipt.state in REFUSED and (meaning := meaning_of(receipt.reply)).relay == "trouble":
+            return self._refused_us(source, receipt.reply, meaning.advice)
+        self.heard = self.heard or receipt.state != "unknown"
         if receipt.state == "sent":
+            self._sent, self.refused = True, None
             self._sour.clear()
-        elif receipt.state in REFUSED and (meaning := meaning_of(receipt.reply)).relay == "trouble":
-            self._sour.append(source)
-            if len(self._sour) >= SOUR or self.blocked is not None:
-                self.blocked = self.blocked or Blocked(f"the relay refuses our mail: {receipt.reply}", meaning.advice)
-                later = clock.now() + TROUBLE_WAIT
-                for one in self._sour:
-                    one.slice.outcomes[one.row.id] = Outcome(one.row.id, "pending", self.blocked.what, later)
-                return source.slice.outcomes[source.row.id]
-            return Outcome(source.row.id, "deferred", receipt.reply)
         return Outcome(source.row.id, receipt.state, receipt.reply)
+
+    def _refused_us(self, source: Addressed, reply: str, advice: str) -> Outcome:
+        """A relay that takes no mail of ours says so to one message after another: then all of them are pending. With too few
+        to tell, a try counts for nobody while nothing has gone through since the relay refused us before."""
+        why = Blocked(f"the relay refuses our mail: {reply}", advice)
+        self._sour.append(source)
+        if len(self._sour) >= SOUR or self.blocked is not None:
+            self.blocked = self.blocked or why
+            later = clock.now() + TROUBLE_WAIT
+            for one in self._sour:
+                one.slice.outcomes[one.row.id] = Outcome(one.row.id, "pending", self.blocked.what, later)
+            return source.slice.outcomes[source.row.id]
+        if not self._sent:
+            self.refused = why
+            if self._troubled:
+                return Outcome(source.row.id, "pending", why.what, clock.now() + FEW_WAIT)
+        return Outcome(source.row.id, "deferred", reply)
 
     # -- the end
 
@@ -179,13 +201,13 @@ class Dispatch:
         for row in rows:
             try:
                 parcel = self._slices.packing.parcel(row, current.passed, current.loaded)
-            except SyndicationError as error:
+            except BadInput as error:  # this person's address or name
+                log.error("mail.unfit", delivery=row.id, reason=str(error))
+                current.outcomes[row.id] = Outcome(row.id, "failed", str(error))
+                continue
+            except SyndicationError as error:  # something of ours, to be mended
                 log.error("mail.held", delivery=row.id, reason=str(error))
-                wrong = isinstance(
-                    error, BadInput
-                )  # this person's address or name; else something of ours, to be mended
-                wait = None if wrong else clock.now() + TEMPLATE_WAIT
-                current.outcomes[row.id] = Outcome(row.id, "failed" if wrong else "pending", str(error), wait)
+                current.outcomes[row.id] = Outcome(row.id, "pending", str(error), clock.now() + TEMPLATE_WAIT)
                 continue
             self._from[parcel.name] = Addressed(row, current, current.looked)
             parcels.append(parcel)

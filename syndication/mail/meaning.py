@@ -19,7 +19,8 @@ Relay = Literal["fine", "trouble"]
 class Meaning:
     """`person`: fine | full (mailbox) | invalid (there is nobody). `destination`: fine | slow (send less a second) | stop (for
     `pause_seconds`, then one connection) | block (until a human looks). `retry_seconds`: a wait of its own before the next
-    try, instead of the ladder's. `advice` is for the operator."""
+    try, instead of the ladder's. `mendable`: it is refused for good, and the operator can change that: it is tried again as if
+    it were not. `advice` is for the operator."""
 
     name: str
     person: Person = "fine"
@@ -27,6 +28,7 @@ class Meaning:
     relay: Relay = "fine"
     pause_seconds: int = 0
     retry_seconds: int | None = None
+    mendable: bool = False
     advice: str = ""
 
 
@@ -61,7 +63,12 @@ _SPAM = Meaning(
 _NOBODY = Meaning("no such user", person="invalid", advice="Nothing to do, or ask them for another address.")
 _FULL = Meaning("mailbox full", person="full", retry_seconds=6 * 3600)
 _PERSON_FAST = Meaning("recipient rate limited", retry_seconds=3600)
-_LARGE = Meaning("too large", advice="The mail is larger than this provider takes.")
+_LARGE = Meaning(
+    "too large",
+    mendable=True,
+    advice="The mail is larger than the relay or this provider takes: let it take more, or lower "
+    "SYNDICATION_MAIL_MAX_HTML_BYTES.",
+)
 _AUTH = Meaning("authentication", relay="trouble", advice="The relay does not know us: check user, password and TLS.")
 _SENDER = Meaning("sender refused", relay="trouble", advice="The relay does not take our return path or From address.")
 _RELAYING = Meaning(
@@ -101,6 +108,7 @@ _NO_PERSON = (
 _NO_ROOM = (
     r"(mailbox|inbox|quota|storage).{0,30}(full|exceed|over)|over ?quota|out of storage|insufficient.{0,20}storage"
 )
+_TOO_LARGE = r"(message|mail|size).{0,20}(too (large|big)|exceeds.{0,20}(limit|size|maximum|permitted))"
 _TOO_BUSY = (
     r"too (busy|many)|overload|resources|throttl|slow down|load average|"
     r"service (not|temporarily) (available|unavailable)"
@@ -153,6 +161,7 @@ _TABLE = (
     _Row(_FULL, "45", r"[45]\.2\.2"),
     _Row(_FULL, "45", words=_NO_ROOM),
     _Row(_LARGE, "5", r"5\.(2\.3|3\.4)"),
+    _Row(_LARGE, "5", words=_TOO_LARGE),
     _Row(_NOBODY, "5", r"5\.1\.(0|1|2|3|6|10)|5\.2\.1"),
     _Row(_NOBODY, "5", words=_NO_PERSON),
     # The rest, by code and class.

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from syndication.audience.handles import handle_token
 from syndication.content import PublishedNotice
-from syndication.errors import SyndicationError
+from syndication.errors import BadInput, NeedsHuman, SyndicationError
 from syndication.ledger import notices
 from syndication.ledger.claims import Claimed
 from syndication.ledger.content import Publication
+from syndication.ledger.mailings import Letter
 from syndication.mail import headers, keys, verp
 from syndication.mail.blocks import EntryText
 from syndication.mail.dkim import Key
@@ -66,9 +67,9 @@ class Packing:
         loaded = Loaded()
         for publication_id in {row.publication_id for row in passed.go}:
             publication = self._publications[publication_id] = session.get_one(Publication, publication_id)
-            mailbox = headers.parsed_mailbox(publication.mail_from)
-            sender = self._senders[publication_id] = headers.ascii_domain(mailbox[1])
             try:
+                mailbox = headers.parsed_mailbox(publication.mail_from)
+                sender = self._senders[publication_id] = headers.ascii_domain(mailbox[1])
                 self._keys = signing_keys(self._wiring.settings, self._relay, sender)
             except SyndicationError as error:  # nothing goes unsigned because a key is wrong
                 loaded.held = {row.edition_id: str(error) for row in passed.go}
@@ -105,10 +106,7 @@ class Packing:
         if row.edition_id is None:
             letter = passed.letters[row.id]
             notice = self._notices[row.publication_id, letter.language]
-            compiled = compile_letter(
-                self._wiring.renderer.render, self._wiring.signer, publication, notice, letter, self._wiring.base_url,
-                link_hours=self._wiring.settings.consent_token_hours,
-            )  # fmt: skip
+            compiled = self._letter(publication, notice, letter)
             form, name, address = self._form(compiled), "", letter.address
         else:
             person = passed.people[row.subscriber_id or 0]
@@ -120,6 +118,21 @@ class Packing:
         data = form.message(values, utf8_headers=not address.isascii(), before=mark(self._relay, row.id))
         envelope = verp.make(self._wiring.signer, row.id, self._wiring.settings.bounce_domain) or sender
         return Parcel(file_name(row.id), envelope, address, data, plain=address.isascii())
+
+    def _letter(self, publication: Publication, notice: PublishedNotice, letter: Letter) -> Compiled:
+        """What is wrong with a letter is ours, whatever it is: raises NeedsHuman, never BadInput."""
+        try:
+            return compile_letter(
+                self._wiring.renderer.render, self._wiring.signer, publication, notice, letter, self._wiring.base_url,
+                link_hours=self._wiring.settings.consent_token_hours,
+            )  # fmt: skip
+        except BadInput as error:
+            raise NeedsHuman(error.what, where=error.where, remedy=error.remedy) from error
+        except SyndicationError:
+            raise
+        except Exception as error:  # a fault of ours in one letter holds up no other
+            log.exception("mail.letter_fault", delivery=letter.delivery_id)
+            raise NeedsHuman(f"a fault in this program: {type(error).__name__}: {error}") from error
 
     def _form(self, compiled: Compiled) -> Form:
         return Form(compiled, self._keys, unsigned=self._relay.rewrites)

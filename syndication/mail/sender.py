@@ -17,7 +17,7 @@ from syndication.ledger import claims
 from syndication.mail import journal, resolving
 from syndication.mail.dispatch import Dispatch
 from syndication.mail.transport import LimitReached, Transport, TransportTrouble
-from syndication.mail.trouble import note, over
+from syndication.mail.trouble import note, over, standing
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,11 @@ def send_due(
     seconds = wiring.settings.task_time_limit_seconds
     wanted = tuple(kinds) + (("notice",) if "digest" in kinds else ())
     mine = journal.of_this_process(journals_dir(wiring))
-    dispatch = Dispatch(wiring, mine, wanted, limit=limit, claim_until=clock.monotonic() + CLAIM_UNTIL * seconds)
+    with wiring.db.reading() as session:
+        troubled = standing(session) is not None
+    dispatch = Dispatch(
+        wiring, mine, wanted, limit=limit, claim_until=clock.monotonic() + CLAIM_UNTIL * seconds, troubled=troubled
+    )
     try:
         transport.carry(dispatch, patience=ANSWERED_UNTIL * seconds)
     except LimitReached as reached:
@@ -92,10 +96,10 @@ def send_due(
         note(wiring.db, trouble.what.rstrip(";"), "Look at the relay and at SYNDICATION_MAIL_URL; it is tried again.")
     else:
         dispatch.close(None)
-        if dispatch.blocked:
-            log.error("mail.blocked", reason=dispatch.blocked.what, advice=dispatch.blocked.advice)
-            note(wiring.db, dispatch.blocked.what, dispatch.blocked.advice)
-        elif dispatch.dealt_with:
+        if against_us := dispatch.blocked or dispatch.refused:
+            log.error("mail.blocked", reason=against_us.what, advice=against_us.advice)
+            note(wiring.db, against_us.what, against_us.advice)
+        elif dispatch.heard:
             over(wiring.db)
     finally:
         dispatch.leave()

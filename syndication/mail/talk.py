@@ -18,6 +18,7 @@ from syndication.mail.wire import Features, Nonsense, Reply, ReplyReader, envelo
 
 BROKE_BEFORE = "the connection ended before the mail was handed over"
 BROKE_AFTER = "the connection ended before the relay answered"
+_NO_SUCH_PARAMETER = frozenset({501, 504, 555})  # RFC 5321 §4.1.1.11
 _RSET, _MAIL, _RCPT, _DATA, _END, _DOT = "rset", "mail", "rcpt", "data", "end", "dot"
 
 
@@ -82,8 +83,8 @@ class Talk:
     def give(self, job: Job) -> None:
         """The next message. Where the relay cannot take it, its receipt is there at once."""
         parcel = job.parcel
-        if unfit := self._unfit(parcel):
-            self._answers.append((parcel, Receipt("failed", unfit)))
+        if (unfit := self._unfit(parcel)) is not None:
+            self._answers.append((parcel, unfit))
             return
         self.jobs.append(job)
         if self.windowed:
@@ -159,14 +160,15 @@ class Talk:
         self.door.clear()
         return told, back
 
-    def _unfit(self, parcel: Parcel) -> str:
+    def _unfit(self, parcel: Parcel) -> Receipt | None:
         if not parcel.recipient.isascii() and "SMTPUTF8" not in self.offered:
-            return "the relay does not take addresses in this script (SMTPUTF8)"
+            return Receipt("failed", "the relay does not take addresses in this script (SMTPUTF8)")
         if not parcel.plain and not parcel.data.isascii() and "8BITMIME" not in self.offered:
-            return "the relay does not take names in this script (8BITMIME)"
+            return Receipt("failed", "the relay does not take names in this script (8BITMIME)")
         if 0 < self.offered.size < len(parcel.data):
-            return f"the mail has {len(parcel.data)} bytes and the relay takes {self.offered.size} (SIZE)"
-        return ""
+            size = f"the mail has {len(parcel.data):,} bytes and the relay takes {self.offered.size:,} (SIZE);"
+            return Receipt("unfit", f"{size} let it take more, or lower SYNDICATION_MAIL_MAX_HTML_BYTES.")
+        return None
 
     def _envelope(self, parcel: Parcel) -> tuple[bytes, bytes]:
         parameters = "" if parcel.plain or parcel.data.isascii() else " BODY=8BITMIME"
@@ -208,11 +210,12 @@ class Talk:
                 self._in_trouble(_RSET, reply)
         elif step == _MAIL:
             if not good:
-                job.turned = True
-                self._in_trouble(_MAIL, reply)
+                self._unmailed(job, reply)
         elif step == _RCPT:
             self._open = not self.windowed
-            if not good:
+            if job.refusal is not None:
+                self._pass_over(job)
+            elif not good:
                 self._refused(job, "rcpt", reply)
             elif self.chunking and not self.windowed and not job.turned:
                 self.door.append(job)
@@ -261,11 +264,27 @@ class Talk:
             return
         self.pushed_back = self.pushed_back or reply.code == 421
         job.refusal = Receipt("deferred" if verdict.state == "deferred" else "failed", verdict.reply)
-        if step == "rcpt" and not self.windowed and (self.chunking or not self.pipelining):
-            if self._todo and self._todo[0][1] is job:
-                self._todo.popleft()  # its DATA
-            self._barrier = False
-            self._finish(job, job.refusal)
+        if step == "rcpt":
+            self._pass_over(job)
+
+    def _unmailed(self, job: Job, reply: Reply) -> None:
+        """Who refuses MAIL refuses us; but where it was asked for SMTPUTF8 and knows no such thing after all, one address."""
+        if reply.code in _NO_SUCH_PARAMETER and not job.parcel.recipient.isascii():
+            job.refusal = Receipt("failed", judge("rcpt", reply.code, reply.words).reply)
+            if not self.pipelining:  # else RCPT is on its way too, and its answer is waited for
+                self._pass_over(job)
+            return
+        job.turned = True
+        self._in_trouble(_MAIL, reply)
+
+    def _pass_over(self, job: Job) -> None:
+        """Nothing more of a refused message is said, where it has not been said already."""
+        if self.windowed or (self.pipelining and not self.chunking):
+            return
+        while self._todo and self._todo[0][1] is job:
+            self._todo.popleft()
+        self._barrier = False
+        self._finish(job, job.refusal)
 
     def _in_trouble(self, step: str, reply: Reply) -> None:
         if not self.trouble:

@@ -50,9 +50,10 @@ class Parcel:
 
 
 class Receipt(NamedTuple):
-    """`state`: sent | deferred | failed | unknown (handed over, and the answer was lost)."""
+    """`state`: sent | deferred | failed | unknown (handed over, and the answer was lost) | unfit (not handed over: the relay
+    takes no such mail, whoever it is for)."""
 
-    state: Literal["sent", "deferred", "failed", "unknown"]
+    state: Literal["sent", "deferred", "failed", "unknown", "unfit"]
     reply: str
 
 

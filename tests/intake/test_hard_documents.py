@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +17,10 @@ from syndication.content import EntryContent
 from syndication.errors import BadInput
 from syndication.intake.importer import import_paths
 from syndication.intake.report import ImportReport
-from syndication.ledger.content import Draft, Entry, Series
+from syndication.ledger.content import Draft, Entry, Publication, Series
 from syndication.ledger.db import Database
 from syndication.ledger.lookup import content_of
+from syndication.mail import headers
 from syndication.settings import Settings
 
 BASE = "http://127.0.0.1:8000"
@@ -107,7 +109,7 @@ def test_a_failure_names_its_line(db: Database, tree: Path) -> None:
 @pytest.mark.parametrize(
     "sender",
     ["nobody", "Tide <a@b.example> extra", "Tide, Inc. <a@b.example>", "a@b.example, c@b.example", "Tide <a@b", "a@@b.example",
-     "x: a@b.example;", "ü@b.example", "a@b.example\\r\\nBcc: c@b.example"],
+     "x: a@b.example;", "ü@b.example", "a@[127.0.0.1]", "a@b.example\\r\\nBcc: c@b.example"],
 )  # fmt: skip
 def test_a_sender_that_is_not_one_mailbox_is_refused(db: Database, tree: Path, sender: str) -> None:
     file = tree / "publication.toml"
@@ -124,6 +126,18 @@ def test_a_sender_that_is_one_is_taken(db: Database, tree: Path, sender: str) ->
     file = tree / "publication.toml"
     file.write_text(file.read_text() + f'[mail]\nfrom = "{sender}"\n')
     assert not take(db, tree).failures
+
+
+@pytest.mark.parametrize(
+    "name", ["Water, Wind & Sons", "Tide: an institute", "Boats; trains", "[Tide]", "Tide @ Quay", "Tide (north)", "潮"]
+)
+def test_whatever_a_publication_is_called_its_mail_has_a_sender(db: Database, tree: Path, name: str) -> None:
+    file = tree / "publication.toml"
+    file.write_text(re.sub("(?m)^name = .*$", f'name = "{name}"', file.read_text(), count=1))
+    assert not take(db, tree).failures
+    with db.reading() as session:
+        publication = session.scalars(select(Publication)).one()
+    assert headers.parsed_mailbox(publication.mail_from, publication.name) == (name, "news@h.example")
 
 
 @pytest.mark.parametrize("name", ["all", "Boats and Tides", "scope-1", "été"])

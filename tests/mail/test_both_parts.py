@@ -149,6 +149,22 @@ def test_footnotes_are_numbers_in_both_parts_and_no_link_leads_nowhere() -> None
     assert 'id="' not in body
 
 
+ALONE = """<p>One.<sup><a href="#e-1" id="e-back1">1</a></sup> Two.<a href="#e-2"><sup id="e-back2">*</sup></a> See
+<sup><a href="#e-part">the part</a></sup>.</p><p id="e-part">12 parts.</p><section><p id="e-1"><sup>1</sup> First.
+<a href="#e-back1">Back</a></p><div id="e-2"><p>2. Second. <a href="#e-back2">Up</a></p><p>More.</p></div></section>"""
+
+
+def test_a_footnote_may_be_a_paragraph_and_say_its_number_itself() -> None:
+    assert aloud(ALONE).text.split("\n\n") == [
+        "One. (note 1) Two. (note 2) See the part.", "12 parts.", "Note 1: First.", "Note 2: Second.", "More.",
+    ]  # fmt: skip
+    body = mail_body(ALONE, "https://n.example/1/")
+    assert body.count("<sup>[1]</sup>") == body.count("[2]") == 1
+    assert re.findall(r'href="([^"]*)"', body) == ["https://n.example/1/#e-part"], "no note's link, and none back"
+    assert "Back" not in body
+    assert "<sup>1</sup> First." in body
+
+
 @pytest.mark.parametrize(
     "body", ["", " ", "<!-- -->", "<p></p>", "<img>", "<table></table>", "<table><tr></tr></table>", "<ol><li></li></ol>",
              '<ol start="99999999999999999999999x"><li>a</li></ol>', '<img width="9999999999999">', "<blockquote></blockquote>",

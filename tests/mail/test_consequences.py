@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -160,6 +161,52 @@ def test_a_relay_that_refuses_our_sender_fails_nobody(
     with wiring.db.reading() as session:
         assert set(session.scalars(select(Delivery.state))) == {"sent"}
     assert [f for f in examine(wiring) if f.about == "relay"] == []
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_nor_does_it_where_too_few_wait_to_tell(wiring: Wiring, relay: ScriptedRelay, people: int) -> None:
+    """For a week: the ladder is long over. The operator is told from the first try on, until it is mended."""
+    new_issue(wiring.db, people)
+    relay.script = {"rcpt": b"553 5.7.1 <series@tideway.example>: Sender address rejected: not owned by user news"}
+    for hours in range(0, 168, 6):
+        with clock.shifted(timedelta(hours=hours)):
+            through(wiring, relay)
+        assert [f.level for f in examine(wiring) if f.about == "relay"] == ["wrong"]
+    with wiring.db.reading() as session:
+        assert set(session.execute(select(Delivery.state, Delivery.attempts).distinct())) == {("pending", 1)}
+    relay.script = {}
+    with clock.shifted(timedelta(hours=168)):
+        through(wiring, relay)
+    assert {delivery(wiring, id_ + 1).state for id_ in range(people)} == {"sent"}
+    assert [f for f in examine(wiring) if f.about == "relay"] == []
+
+
+def test_one_server_that_dislikes_our_sender_is_given_up_where_others_take_our_mail(
+    wiring: Wiring, relay: ScriptedRelay
+) -> None:
+    new_issue(wiring.db, 21)
+    relay.script, relay.only = {"rcpt": b"550 5.1.8 sender address rejected"}, {"p1@example.org"}
+    with wiring.db.transaction() as session:
+        for one in session.scalars(select(Delivery).where(Delivery.id > 1)):
+            one.due_at = clock.now() + timedelta(days=one.id)
+    for hours in range(0, 24 * 22, 12):
+        with clock.shifted(timedelta(hours=hours)):
+            through(wiring, relay)
+    with wiring.db.reading() as session:
+        assert Counter(session.scalars(select(Delivery.state))) == {"failed": 1, "sent": 20}
+
+
+def test_mail_that_is_too_large_for_the_relay_may_go_when_it_takes_more(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 3)
+    relay.script = {"end": b"552 5.3.4 message size exceeds fixed limit"}
+    through(wiring, relay)
+    assert {delivery(wiring, id_).state for id_ in (1, 2, 3)} == {"deferred"}
+    with wiring.db.reading() as session:
+        assert "SYNDICATION_MAIL_MAX_HTML_BYTES" in explain(session, 1)["advice"]
+    relay.script = {}
+    with clock.shifted(timedelta(minutes=10)):
+        through(wiring, relay)
+    assert {delivery(wiring, id_).state for id_ in (1, 2, 3)} == {"sent"}
 
 
 def test_one_recipient_whose_server_dislikes_our_sender_stops_nobody_else(wiring: Wiring, relay: ScriptedRelay) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from mail_world import ScriptedRelay, new_issue
@@ -14,9 +15,11 @@ from sqlalchemy import select, update
 from syndication import clock
 from syndication.content import EntryContent
 from syndication.digests.report import Report, report
-from syndication.ledger.content import Entry, Revision
+from syndication.errors import BadInput
+from syndication.ledger.content import Entry, Publication, Revision
 from syndication.ledger.letters import post
 from syndication.ledger.mailings import Delivery, Edition, EditionEntry, Issue
+from syndication.mail import parcels
 from syndication.mail.sender import send_due
 from syndication.mail.smtp import Relay
 from syndication.rendering import SHIPPED
@@ -182,3 +185,48 @@ def test_a_key_that_does_not_fit_lets_nothing_go_unsigned(
     assert (trouble.state, trouble.count) == ("pending", 4)
     assert "k.pem" in trouble.reply
     all_got_it_once(two_editions, relay)
+
+
+def test_a_relay_that_takes_no_mail_so_large_fails_nobody(two_editions: Wiring, relay: ScriptedRelay) -> None:
+    """It says how much it takes, so nothing is tried; what is small enough goes."""
+    relay.offers = ("PIPELINING", "SIZE 10000")
+    send(two_editions, relay)
+    assert by_state(two_editions) == {"sent": BRIDGES, "pending": FERRIES}
+    (trouble,) = told(two_editions).troubles
+    assert "the relay takes 10,000 (SIZE); let it take more, or lower" in trouble.reply
+    relay.offers = ()
+    all_got_it_once(two_editions, relay)
+
+
+@pytest.mark.parametrize("sender", ["nonsense", "Water, Wind & Sons <news@tideway.example>", "ü@tideway.example"])
+def test_a_sender_that_is_none_lets_nothing_go(two_editions: Wiring, relay: ScriptedRelay, sender: str) -> None:
+    with two_editions.db.transaction() as session:
+        session.execute(update(Publication).values(mail_from=sender))
+    send(two_editions, relay)
+    (trouble,) = told(two_editions).troubles
+    assert (trouble.state, trouble.count) == ("pending", 4)
+    with two_editions.db.transaction() as session:
+        session.execute(update(Publication).values(mail_from="Tideway <series@tideway.example>"))
+    all_got_it_once(two_editions, relay)
+
+
+@pytest.mark.parametrize("fault", [BadInput("ours;"), KeyError("ours")])
+def test_what_is_wrong_with_our_letter_fails_nobody(
+    two_editions: Wiring, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    with two_editions.db.transaction() as session:
+        post(
+            session, publication_id=1, subscriber_id=None, address="new@reader.example", language="en", template="confirm",
+            context={"confirm": [[0, "daily"]], "cadence": "daily"},
+        )  # fmt: skip
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parcels, "compile_letter", broken)
+        send(two_editions, relay)
+    assert by_state(two_editions) == {"sent": FERRIES | BRIDGES, "pending": {5}}
+    with two_editions.db.reading() as session:
+        assert "ours" in session.get_one(Delivery, 5).reply
+    all_got_it_once(two_editions, relay, people=5)

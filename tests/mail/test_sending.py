@@ -94,7 +94,8 @@ def test_letters_overtake_digests_and_carry_a_signed_link(wiring: Wiring, relay:
         ("data", b"554 5.6.0 no", "failed", "554 5.6.0 no"),
         ("data", b"554 5.7.1 no", "deferred", "554 5.7.1 no"),
         ("end", b"450 4.2.1 busy", "deferred", "450 4.2.1 busy"),
-        ("end", b"552 5.3.4 too big", "failed", "552 5.3.4 too big"),
+        ("end", b"552 5.3.4 too big", "deferred", "552 5.3.4 too big"),
+        ("end", b"554 5.6.0 no", "failed", "554 5.6.0 no"),
         ("end", b"421 4.3.2 closing", "deferred", "421 4.3.2 closing"),
         ("rcpt", None, "deferred", "before the mail was handed over"),
         ("data", None, "deferred", "before the mail was handed over"),
@@ -416,3 +417,16 @@ def test_four_processes_claim_nothing_twice_and_everything_once(wiring: Wiring) 
     workers = [subprocess.Popen([*command, str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
     claimed = [int(line) for worker in workers for line in worker.communicate()[0].split()]
     assert sorted(claimed) == list(range(1, 601))
+
+
+@pytest.mark.parametrize(
+    "line", [b"250 2.0.0 \x00queued", b"550 5.1.1 \x1b[2Jno\x00body", b"450 \xff\xfe\xc2\x85 later"]
+)
+def test_no_words_of_a_relay_stand_in_the_way_of_the_ledger(wiring: Wiring, relay: ScriptedRelay, line: bytes) -> None:
+    new_issue(wiring.db, 3)
+    relay.script, relay.only = {"end": line}, {"p2@example.org"}
+    send_due(wiring, Relay(relay.url, timeout=5))
+    with wiring.db.reading() as session:
+        rows = session.execute(select(Delivery.state, Delivery.reply).order_by(Delivery.id)).all()
+    assert [state for state, _ in rows] == ["sent", {b"2": "sent", b"5": "failed", b"4": "deferred"}[line[:1]], "sent"]
+    assert rows[1][1].isprintable()

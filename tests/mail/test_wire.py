@@ -3,6 +3,7 @@ and breaks off at any point. Whatever the relay does, each message has one fate,
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import suppress
 
 import pytest
@@ -60,6 +61,13 @@ def test_what_is_no_reply_is_nonsense(garbage: bytes) -> None:
 def test_any_bytes_are_replies_or_nonsense(data: bytes) -> None:
     with suppress(Nonsense):
         assert all(200 <= reply.code < 600 for reply in ReplyReader().feed(data))
+
+
+@given(st.binary(max_size=60))
+def test_the_words_of_a_reply_hold_nothing_to_stumble_over(data: bytes) -> None:
+    data = data.replace(b"\n", b"")
+    for reply in ReplyReader().feed(b"250-" + data + b"\r\n250 " + data + b"\r\n250 " + data + b"\r\n"):
+        assert {character for character in reply.words if unicodedata.category(character) == "Cc"} <= {"\t", "\n"}
 
 
 def offered(text: str) -> Reply:
@@ -146,7 +154,7 @@ def test_stuffing_is_undone_by_the_rule_of_the_standard(lines: list[bytes]) -> N
 # -- a model of a relay
 
 OFFERS = [(), ("PIPELINING",), ("CHUNKING",), ("PIPELINING", "CHUNKING")]
-MISHAPS = ["fine", "rcpt5", "rcpt4", "data4", "end4", "end5", "421", "drop", "drop after taking"]
+MISHAPS = ["fine", "mail5", "rcpt5", "rcpt4", "data4", "end4", "end5", "421", "drop", "drop after taking"]
 
 
 class Model:
@@ -217,11 +225,16 @@ class Model:
         if verb == b"MAIL":
             if self.open:
                 return b"503 nested MAIL\r\n"
+            if line.endswith(b" SMTPUTF8"):
+                self.valid = False
+                return b"555 5.5.4 unsupported option: SMTPUTF8\r\n"
             self.open, self.valid = True, False
             return b"250 ok\r\n"
         if verb == b"RCPT":
             self.recipient = line.split(b"<")[1].split(b">")[0].decode()
             fate = self._fate()
+            if not self.open:
+                return b"503 5.5.1 need MAIL\r\n"
             self.valid = fate not in {"rcpt4", "rcpt5"}
             return {"rcpt4": b"451 later\r\n", "rcpt5": b"550 nobody\r\n"}.get(fate, b"250 ok\r\n")
         if verb == b"DATA":
@@ -256,10 +269,10 @@ def test_each_message_has_one_fate_and_it_is_the_relays(
 ) -> None:
     if "CHUNKING" in offers:
         fates = ["fine" if fate == "data4" else fate for fate in fates]  # there is no DATA
-    names = [f"p{n}@x.example" for n in range(len(fates))]
+    names = [f"{'pé' if fate == 'mail5' else 'p'}{n}@x.example" for n, fate in enumerate(fates)]
     jobs = [Job(Parcel(f"{n}", "s@x.example", name, b"Subject: x\r\n\r\n.body\r\n")) for n, name in enumerate(names)]
     fate_of = dict(zip(names, fates, strict=True))
-    model, talk = Model(fate_of), Talk(Features(frozenset(offers)), window)
+    model, talk = Model(fate_of), Talk(Features(frozenset((*offers, "SMTPUTF8"))), window)
     model.lenient = lenient
     waiting, told, withdrawn, written = list(jobs), {}, set(), 0
     back: list[Job] = []
@@ -301,8 +314,9 @@ def test_each_message_has_one_fate_and_it_is_the_relays(
         if name in told and told[name].state == "sent":
             assert taken
         if name in told and told[name].state == "failed":
-            assert fate_of[job.parcel.recipient] in {"rcpt5", "end5"}
+            assert fate_of[job.parcel.recipient] in {"mail5", "rcpt5", "end5"}
         assert model.taken.count(job.parcel.recipient) <= 1
+    assert talk.trouble == "", "one person's address is no trouble of the relay"
     unknown = [name for name, receipt in told.items() if receipt.state == "unknown"]
     assert len(unknown) <= (window if talk.windowed else 1)
     if "drop" not in fates and "drop after taking" not in fates:
