@@ -46,7 +46,7 @@ class RelaySettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        if not _is_address(value, WAYS_TO_SEND - {"maildir"}):
+        if not (_is_address(value, WAYS_TO_SEND - {"maildir"}) and _leads_somewhere(value)):
             raise ValueError("give smtp://USER:PASSWORD@HOST:PORT or smtps://…")
         return value
 
@@ -286,6 +286,7 @@ class Settings(BaseSettings):
 def _is_address(value: str, schemes: frozenset[str]) -> bool:
     try:
         address = urlsplit(value)
+        (address.hostname or "").encode("idna")  # as it is looked up: no empty label, none that is too long
         return address.scheme in schemes and (address.port is None or address.port > 0)
     except ValueError:
         return False

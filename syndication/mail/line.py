@@ -7,7 +7,6 @@ takes none is given up after `timeout` seconds without a whole answer or a byte 
 from __future__ import annotations
 
 import os
-import select
 import selectors
 import socket
 import ssl
@@ -84,15 +83,6 @@ class Line:
         if self.talk is None and self._offered is not None:
             self.talk = Talk(self._offered, window)
             self.written = 0
-
-    def opened(self, seconds: float) -> bool:
-        """Waits so long, takes a step, and tells whether the talk has begun: for one connection alone."""
-        self.flush()
-        ready, _, _ = select.select([self], [self] if self.wants_to_write else [], [], seconds)
-        if ready:
-            self.read()
-        self.begin(1)
-        return self.talk is not None
 
     def read(self) -> list[Answer]:
         """Takes what has come. Raises Broken, Refused (of the opening), Nonsense."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from syndication.errors import BadInput
-from syndication.mail.line import Broken, Line, farewell
+from syndication.mail.line import Line, farewell
 from syndication.mail.relays import profile_for
 from syndication.mail.traffic import Habits, Traffic
 from syndication.mail.transport import PATIENCE, Outgoing, TransportTrouble
-from syndication.mail.wire import Nonsense, Opening, Refused
+from syndication.mail.wire import Opening
 from syndication.settings import LOOPBACK_HOSTS
 
 _TLS_WISHES = ("required", "optional", "no")
@@ -77,19 +76,6 @@ class Relay:
         if traffic.trouble:
             raise self._trouble(traffic.trouble)
 
-    def greet(self) -> None:
-        """Opens a connection, with TLS and login as for mail, and leaves. Raises TransportTrouble where that fails."""
-        try:
-            line = self._connect()
-            while not line.opened(0.05):
-                if line.expired(time.monotonic()):
-                    raise Broken("it did not answer in time")
-        except Refused as error:
-            raise self._trouble(str(error)) from error
-        except (Broken, Nonsense, OSError) as error:
-            raise self._trouble(f"cannot be used: {error}") from error
-        farewell([line])
-
     def kept(self, name: str) -> bool | None:
         return None
 
@@ -107,6 +93,8 @@ class Relay:
 
     def _connect(self) -> Line:
         places = self._habits.places
+        if self.cafile:
+            self._context()  # before anything is said to the relay
         if not places:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
             places += [(family, address) for family, _, _, _, address in found]
@@ -114,7 +102,10 @@ class Relay:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self.cafile)
+            try:
+                self._tls = ssl.create_default_context(cafile=self.cafile)
+            except OSError as error:
+                raise OSError(f"its cafile {self.cafile} cannot be read: {error.strerror or error}") from error
         return self._tls
 
 

@@ -54,6 +54,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
         ("TEMPLATES_DIR", "/nonexist", "no such directory"),
         ("TRUSTED_PROXIES", "the-proxy", "10.0.0.0/8"),
         ("MAIL_URL", "smtp://", "smtp://USER"),
+        ("MAIL_URL", "smtp://relay..example:25", "smtp://USER"),
         ("MAIL_URL", "maildir:", "maildir:PATH"),
         ("RETRY_LADDER_MINUTES", "soon,later", "minutes"),
         ("RETRY_LADDER_MINUTES", "5,inf", "thirty days"),

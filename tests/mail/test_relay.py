@@ -158,6 +158,19 @@ def test_a_wrong_address_of_the_relay_is_told_with_what_is_known(url: str, tmp_p
         open_transport(Settings(data_dir=tmp_path, mail_url=url))
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_that_cannot_be_read_is_trouble_and_named(
+    relay: ScriptedRelay, tmp_path: Path, content: str | None
+) -> None:
+    cafile = tmp_path / "authority.pem"
+    if content is not None:
+        cafile.write_text(content)
+    relay.offers = ("STARTTLS",)
+    with pytest.raises(TransportTrouble, match=r"authority\.pem cannot be read"):
+        send_one(Relay(f"{relay.url}?starttls=required&cafile={cafile}", timeout=5), parcel())
+    assert relay.received == []
+
+
 def test_postfixs_sink_takes_it() -> None:
     sink = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     if sink is None:
