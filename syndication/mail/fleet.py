@@ -26,6 +26,7 @@ from syndication.ledger.relay_use import Limits
 from syndication.mail import headers
 from syndication.mail.consequences import REFUSED, SOUR
 from syndication.mail.meaning import meaning_of
+from syndication.mail.relays import profile_of, relay_of
 from syndication.mail.smtp import Relay
 from syndication.mail.transport import (
     PATIENCE,
@@ -215,10 +216,15 @@ def _refuses_us(name: str, reply: str) -> TransportTrouble:
 
 
 def way_out(wiring: Wiring, *, exempt: bool = False) -> Transport:
-    """The fleet of `relays`, else what `mail_url` names. `exempt`: for letters, which no limit holds back."""
-    settings = wiring.settings
-    if not settings.relays:
-        return open_transport(settings)
+    """The fleet of `relays`, else what `mail_url` names, within the limit that its service has for everybody.
+
+    `exempt`: for letters, which no limit holds back.
+    """
+    settings, relays = wiring.settings, wiring.settings.relays
+    if not relays:
+        if not relay_of(settings).per_minute:
+            return open_transport(settings)
+        relays = (RelaySettings(url=settings.mail_url),)
     with wiring.db.reading() as session:
         publication = session.scalars(select(Publication).limit(1)).first()
     slug, domain = "", ""
@@ -234,7 +240,7 @@ def way_out(wiring: Wiring, *, exempt: bool = False) -> Transport:
                 window=settings.smtp_window,
             ),
         )
-        for one in settings.relays
+        for one in relays
         if _carries(one, slug, domain)
     ]  # fmt: skip
     return Fleet(wiring.db, members, exempt=exempt)
@@ -247,7 +253,8 @@ def full(session: Session, settings: Settings) -> list[tuple[str, datetime]]:
 
 
 def _limits(relay: RelaySettings) -> Limits:
-    return Limits(relay.per_second, relay.per_hour, relay.per_day, tuple(relay.warmup))
+    per_second = relay.per_second or profile_of(relay.url).per_minute / 60
+    return Limits(per_second, relay.per_hour, relay.per_day, tuple(relay.warmup))
 
 
 def _carries(relay: RelaySettings, slug: str, domain: str) -> bool:

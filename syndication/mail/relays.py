@@ -17,7 +17,7 @@ from syndication.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`hosts`: suffixes of the host's name that mean this relay. `connections`: at most, 0 for any number.
+    """`hosts`: suffixes of the host's name that mean this relay. `connections` at most, `per_minute` messages; 0: any number.
     `rewrites`: header fields that it replaces, which must not be signed. `signs_alone`: it changes the body or signs in our
     name anyway, so a signature of ours would only break. `mark`: a header field that it gives back in its events, with
     `{id}` for the delivery. `queue_id`: finds its own number in the answer to a message. `spf`: the mechanism that names
@@ -103,7 +103,7 @@ def relay_of(settings: Settings) -> Profile:
     """The profile of the relay that `mail_url` names; a maildir is a plain one. Of several relays what any of them needs:
     a message is made before it is known which one takes it."""
     urls = [relay.url for relay in settings.relays] or [settings.resolved_mail_url]
-    profiles = list(dict.fromkeys(map(_profile_of, urls)))
+    profiles = list(dict.fromkeys(map(profile_of, urls)))
     if len(profiles) == 1:
         return profiles[0]
     return Profile(
@@ -115,7 +115,8 @@ def relay_of(settings: Settings) -> Profile:
     )  # fmt: skip
 
 
-def _profile_of(url: str) -> Profile:
+def profile_of(url: str) -> Profile:
+    """The profile of the relay at this address."""
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"}:
         return PLAIN

@@ -198,6 +198,21 @@ def test_who_alone_dislikes_our_sender_is_tried_again_later_and_the_first_relay_
         assert rows.all() == [(2, "deferred", 1)]
 
 
+def test_one_relay_alone_is_sent_no_more_than_its_service_takes_from_everybody(
+    tmp_path: Path, db_url: str, relays: list[ScriptedRelay]
+) -> None:
+    one, _ = relays
+    before = service(tmp_path, db_url, people=1)
+    wiring = Wiring(
+        before.settings.model_copy(update={"mail_url": f"{one.url}?profile=microsoft365"}), before.base_url, ""
+    )
+    send_due(wiring, way_out(wiring))
+    assert (len(one.received), sent(wiring)) == (1, 1)
+    with wiring.db.reading() as session:
+        (use,) = all_use(session)
+        assert use.next_free - use.first_used >= timedelta(seconds=2), "30 a minute"
+
+
 def test_a_trial_goes_by_the_relay_that_is_for_the_publication(
     tmp_path: Path, db_url: str, relays: list[ScriptedRelay], syndicate: list[str]
 ) -> None:
