@@ -150,12 +150,14 @@ def feed_named(session: Session, name: str) -> Feed:
     return found
 
 
-def new_token(feed: Feed) -> str:
-    """A private feed's token, in the place of an older one. It cannot be shown again."""
+def new_token(session: Session, feed: Feed) -> str:
+    """A private feed's token, in the place of an older one; its archive moves with it. It cannot be shown again."""
     if not feed.private:
         raise Conflict(f"the feed {feed.name} is public;", remedy="make it private first, or give its address away.")
     token = new_secret()
     feed.token_hash = secret_hash(token)
+    feed.wanted_seq = take_numbers(session, feed.publication_id, 1)
+    ring_after_commit(session, "publish.render_owed")
     return token
 
 

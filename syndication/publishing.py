@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from syndication import announcing, clock
 from syndication.announcing import Announcement, Kind
 from syndication.errors import BadInput, Conflict, NeedsHuman
-from syndication.feeds import archives, artifacts
+from syndication.feeds import archives, artifacts, periods
 from syndication.feeds.disclaimers import count_text, render_notice
 from syndication.feeds.view import clean
 from syndication.ledger import attempts, notices
@@ -229,7 +229,9 @@ def even_out(db: Database) -> int:
         with db.transaction() as session:
             seq = take_numbers(session, the_publication(session).id, 1)  # so that nobody publishes beside it
             feed = session.get_one(Feed, feed_id, populate_existing=True)
-            if archives.even_out(session, feed):
+            publication = session.get_one(Publication, feed.publication_id)
+            keys = periods.bounds(session, publication, feed) if feed.digest else archives.keys_of(session, feed)
+            if archives.even_out(session, feed, keys):
                 feed.wanted_seq = seq
                 done += 1
     return done

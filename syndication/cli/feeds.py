@@ -54,7 +54,7 @@ def add(
     with wiring.db.transaction() as session:
         defining.known_series(session, said.series, "--series")
         feed = defining.define(session, the_publication(session), said)
-        token = defining.new_token(feed) if private and feed.token_hash is None else None
+        token = defining.new_token(session, feed) if private and feed.token_hash is None else None
         feed_id = feed.id
         made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
     artifacts.render_one(wiring.db, wiring.base_url, feed_id)
@@ -65,13 +65,15 @@ def add(
 def token(name: Name, as_json: AsJson = False) -> None:
     """A new token for a private feed; an older one ends."""
     from syndication import defining
-    from syndication.feeds import describing
+    from syndication.feeds import artifacts, describing
 
     wiring = state()
     with wiring.db.transaction() as session:
         feed = defining.feed_named(session, name)
         made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
-        secret = defining.new_token(feed)
+        secret = defining.new_token(session, feed)
+        feed_id = feed.id
+    artifacts.render_one(wiring.db, wiring.base_url, feed_id)
     _tell(wiring.base_url, made, secret, as_json)
 
 

@@ -8,20 +8,24 @@ rendered when it is asked for, from the ledger, through the same gate as every f
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Tuple, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Tuple, delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syndication.feeds.scope import in_scope
 from syndication.ledger.content import Entry, Feed, FeedPage
 
+_UNSYNCED = {"synchronize_session": False}
 PAGE = 20  # entries; the tail has as many, or up to one fewer than twice as many
 AT_MOST = 4 * PAGE + 50  # a longer tail is cut by `even_out`, not by whoever publishes
-_ADDRESS = re.compile(r"/feeds/([a-z0-9][a-z0-9.+-]*)/archive/(\d{1,18})-(\d{1,9})\.(\d{1,9})\.(rss|atom|json)")
+_ADDRESS = re.compile(
+    r"/feeds/(?:key/([0-9a-f]{32})/)?([a-z0-9][a-z0-9.+-]*)/archive/(\d{1,18})-(\d{1,9})\.(\d{1,9})\.(rss|atom|json)"
+)
 
 
 class Key(NamedTuple):
@@ -47,8 +51,9 @@ class Link(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What an archive's address names."""
+    """What an archive's address names; `key` of a private feed's."""
 
+    key: str
     feed: str
     upto_id: int
     epoch: int
@@ -137,20 +142,22 @@ def uneven(session: Session, limit: int = 50) -> list[int]:
     )
 
 
-def even_out(session: Session, feed: Feed) -> bool:
-    """Cuts what is too long, the tail and pages that grew, into pages; whether anything changed. Reads keys only."""
+def keys_of(session: Session, feed: Feed) -> list[Key]:
+    """Of all its published entries, the oldest first."""
+    found = session.execute(
+        select(Entry.published_at, Entry.id)
+        .where(in_scope(feed), Entry.state == "published")
+        .order_by(Entry.published_at, Entry.id)
+    )
+    return [Key(at, id_) for at, id_ in found if at is not None]
+
+
+def even_out(session: Session, feed: Feed, keys: Sequence[Key]) -> bool:
+    """Cuts what is too long, the tail and pages that grew, into pages; whether anything changed. `keys` of all that the feed is
+    about, the oldest first."""
     pages = session.scalars(
         select(FeedPage).where(FeedPage.feed_id == feed.id).order_by(FeedPage.upto_at, FeedPage.upto_id)
     ).all()
-    keys = [
-        Key(at, id_)
-        for at, id_ in session.execute(
-            select(Entry.published_at, Entry.id)
-            .where(in_scope(feed), Entry.state == "published")
-            .order_by(Entry.published_at, Entry.id)
-        )
-        if at is not None
-    ]
     bounds: list[Key] = []
     start = 0
     for page in pages:
@@ -178,6 +185,13 @@ def even_out(session: Session, feed: Feed) -> bool:
     return True
 
 
+def forget_digests(session: Session, publication_id: int) -> None:
+    """Where days and weeks begin has changed: pages of digest feeds are cut anew. The caller says `touch`."""
+    digests = select(Feed.id).where(Feed.publication_id == publication_id, Feed.digest != "")
+    session.execute(delete(FeedPage).where(FeedPage.feed_id.in_(digests)), execution_options=_UNSYNCED)
+    session.execute(update(Feed).where(Feed.id.in_(digests)).values(uneven=True), execution_options=_UNSYNCED)
+
+
 def page_count(session: Session, feed: Feed) -> int:
     return session.scalar(select(func.count()).select_from(FeedPage).where(FeedPage.feed_id == feed.id)) or 0
 
@@ -201,8 +215,22 @@ def link_to(page: FeedPage | None, mine: Sequence[Entry] = (), cuts: Sequence[Ke
 
 
 def address(base_url: str, feed: Feed, link: Link, fmt: str) -> str:
-    """`/feeds/<name>/archive/<last entry>-<epoch>.<generation>.<format>`."""
-    return f"{base_url}/feeds/{feed.name}/archive/{link.upto_id}-{feed.epoch}.{link.generation}.{fmt}"
+    """`/feeds/<name>/archive/<last entry>-<epoch>.<generation>.<format>`; of a private feed behind a key that its documents
+    alone tell, so that a reader who came with a token or a secret address can go on."""
+    place = f"key/{key_to(feed)}/{feed.name}" if feed.private else feed.name
+    return f"{base_url}/feeds/{place}/archive/{link.upto_id}-{feed.epoch}.{link.generation}.{fmt}"
+
+
+def key_to(feed: Feed) -> str:
+    """The key of a private feed's archive, 32 hex digits; another token, another key."""
+    return hmac.new((feed.token_hash or "").encode(), b"archive", "sha256").hexdigest()[:32]
+
+
+def opens(feed: Feed, key: str) -> bool:
+    """Whether an address with this key, or with none, leads to the feed's archive."""
+    if not feed.private:
+        return not key
+    return feed.token_hash is not None and hmac.compare_digest(key_to(feed), key)
 
 
 def wanted(path: str) -> Wanted | None:
@@ -210,5 +238,5 @@ def wanted(path: str) -> Wanted | None:
     found = _ADDRESS.fullmatch(path)
     if found is None:
         return None
-    name, page, epoch, generation, fmt = found.groups()
-    return Wanted(name, int(page), int(epoch), int(generation), fmt)
+    key, name, page, epoch, generation, fmt = found.groups()
+    return Wanted(key or "", name, int(page), int(epoch), int(generation), fmt)

@@ -10,7 +10,8 @@ import gzip
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import brotli
 import structlog
@@ -23,16 +24,15 @@ from syndication.feeds import archives, periods, scope
 from syndication.feeds.archives import Key
 from syndication.feeds.changes import KEPT, Facts, differences
 from syndication.feeds.formats import FORMATS, gate
-from syndication.feeds.showing import facts_of, feed_view, moment
-from syndication.feeds.view import FeedView, briefer
+from syndication.feeds.layout import fitting, lay_out
+from syndication.feeds.showing import facts_of, feed_view
+from syndication.feeds.view import FeedView
 from syndication.ledger import attempts
 from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication
 from syndication.ledger.db import Database, ring_after_commit
 
 log = structlog.get_logger(__name__)
 
-FEWEST = 5  # entries of a feed, however long: the longest are then shown by their beginnings
-MAX_BYTES = 512_000  # some readers stop there
 GZIP_LEVEL = 6
 BROTLI_QUALITY = 5
 
@@ -97,70 +97,74 @@ def render(
     the newest. Raises DisclaimerBreach where a format forgot the notice or has it twice.
     """
     mine = [e for e in changed if not feed.series_ids or e.series_id in feed.series_ids]
-    if feed.digest:
-        return _digest(session, publication, feed, base_url)
     page = archives.newest_page(session, feed) if feed.archived else None
+    if feed.digest:
+        return _digest(session, publication, feed, base_url, page)
     tail = _tail(session, feed, page, mine)
-    cuts: list[Key] = []
     uneven = feed.archived and len(tail) > archives.AT_MOST
-    whole = not feed.archived or uneven  # then what does not fit is left out, here
-    if whole:
+    pages = feed.archived and not uneven  # else what does not fit is left out, here
+    if not pages:
         tail = tail[: feed.newest or archives.PAGE]
-    fewest = FEWEST
-    if feed.order == "part":
-        tail.sort(key=lambda e: (e.part is None, e.part or 0, archives.key_of(e)))
-        fewest = len(tail)  # who reads from the start misses nothing; long texts are shortened
-    while len(tail) >= 2 * archives.PAGE:
-        cuts.append(archives.key_of(tail[-archives.PAGE]))
-        tail = tail[: -archives.PAGE]
-    while True:
+
+    def show(shown: Sequence[Entry], cuts: Sequence[Key]) -> FeedView:
         older = archives.link_to(page, mine, cuts)
-        view = feed_view(session, publication, feed, base_url, tail, mine, older)
-        bodies = {name: fmt.render(view) for name, fmt in FORMATS.items()}
-        if len(tail) <= fewest or max(map(len, bodies.values())) <= MAX_BYTES:
-            break
-        left = max(fewest, len(tail) * 3 // 4)
-        if not whole:
-            cuts.append(archives.key_of(tail[left]))
-        tail = tail[:left]
-    view, bodies = _fitting(view, bodies)
+        return feed_view(session, publication, feed, base_url, in_order(feed, shown), mine, older)
+
+    laid = lay_out(tail, archives.key_of, show, pages=pages)
     return Rendering(
-        forms=tuple(form_of(name, body, view) for name, body in bodies.items()),
-        entry_ids=tuple(item.entry_id for item in view.items),
-        cuts=tuple(cuts),
+        forms=tuple(form_of(name, body, laid.view) for name, body in laid.bodies.items()),
+        entry_ids=tuple(item.entry_id for item in laid.view.items),
+        cuts=laid.cuts,
         uneven=uneven,
-        facts=facts_of(session, publication, tail, view),
+        facts=facts_of(session, publication, laid.shown, laid.view),
     )
 
 
-def _digest(session: Session, publication: Publication, feed: Feed, base_url: str) -> Rendering:
+def _digest(session: Session, publication: Publication, feed: Feed, base_url: str, page: FeedPage | None) -> Rendering:
     """A feed with one item for each day or week that is over."""
     now = clock.now()
-    found = periods.items_of(session, publication, feed, base_url, now)
-    empty = feed_view(session, publication, feed, base_url, [], [], None)
-    view = replace(empty, items=tuple(found), updated=max((i.updated for i in found), default=publication.created_at))
-    view, bodies = _fitting(view, {name: fmt.render(view) for name, fmt in FORMATS.items()})
+    zone = ZoneInfo(publication.timezone)
+    begins, uneven = periods.tail(session, publication, feed, page, now)
+    uneven = feed.archived and (uneven or len(begins) > archives.AT_MOST)
+    pages = feed.archived and not uneven
+
+    def show(shown: Sequence[date], cuts: Sequence[Key]) -> FeedView:
+        return periods.digest_view(session, publication, feed, base_url, shown, archives.link_to(page, (), cuts))
+
+    tail = begins if pages else begins[: archives.PAGE]
+    laid = lay_out(tail, lambda begin: periods.bound(begin, feed.digest, zone), show, pages=pages)
     return Rendering(
-        forms=tuple(form_of(name, body, view) for name, body in bodies.items()),
+        forms=tuple(form_of(name, body, laid.view) for name, body in laid.bodies.items()),
         entry_ids=(),
-        cuts=(),
-        uneven=False,
-        facts=facts_of(session, publication, [], view),
+        cuts=laid.cuts,
+        uneven=uneven,
+        facts=facts_of(session, publication, [], laid.view),
         due_at=periods.due_at(session, publication, feed, now),
     )
+
+
+def in_order(feed: Feed, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Of a document: the newest first, or from the lowest part to the highest."""
+    if feed.order != "part":
+        return entries
+    return sorted(entries, key=lambda e: (e.part is None, e.part or 0, archives.key_of(e)))
 
 
 def render_page(
     session: Session, publication: Publication, feed: Feed, page: FeedPage, base_url: str, fmt: str
 ) -> Rendered:
     """One format of a page of the archive, gated; the same bytes for the same address."""
-    older = archives.newest_page(session, feed, page)
-    entries = archives.entries_of(session, feed, page)
-    whole = feed_view(session, publication, feed, base_url, entries, entries, archives.link_to(older))
+    older = archives.link_to(archives.newest_page(session, feed, page))
+    if feed.digest:
+        begins = periods.within(session, publication, feed, page)
+        whole = periods.digest_view(session, publication, feed, base_url, begins, older)
+    else:
+        entries = in_order(feed, archives.entries_of(session, feed, page))
+        whole = feed_view(session, publication, feed, base_url, entries, entries, older)
     at = {
         name: archives.address(base_url, feed, archives.Link(page.upto_id, page.generation), name) for name in FORMATS
     }
-    stamps = [moment(entry.updated_at) for entry in entries]
+    stamps = [item.updated for item in whole.items]
     view = replace(
         whole,
         self_urls=at,
@@ -169,7 +173,7 @@ def render_page(
         hubs=(),
         updated=max(stamps, default=page.upto_at),
     )
-    view, bodies = _fitting(view, {fmt: FORMATS[fmt].render(view)})
+    view, bodies = fitting(view, {fmt: FORMATS[fmt].render(view)})
     return form_of(fmt, bodies[fmt], view)
 
 
@@ -273,14 +277,3 @@ def render_one(db: Database, base_url: str, feed_id: int, work: str = "") -> boo
         if work:
             attempts.finished(session, [work])
     return stored
-
-
-def _fitting(view: FeedView, bodies: dict[str, bytes]) -> tuple[FeedView, dict[str, bytes]]:
-    """The view with the longest texts by their beginnings only, as far as size demands, and its bytes."""
-    while max(map(len, bodies.values())) > MAX_BYTES:
-        longest = max(view.items, key=lambda item: len(item.content_html), default=None)
-        if longest is None or longest.content_html == longest.brief_html:
-            break
-        view = replace(view, items=tuple(briefer(item) if item is longest else item for item in view.items))
-        bodies = {name: FORMATS[name].render(view) for name in bodies}
-    return view, bodies

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from syndication import clock
 from syndication.defining import Definition, define, known_series
 from syndication.errors import BadInput, Conflict
+from syndication.feeds.archives import forget_digests
 from syndication.feeds.artifacts import ensure_feed
 from syndication.feeds.disclaimers import STANDARD
 from syndication.feeds.naming import is_name
@@ -46,7 +47,10 @@ def keep_publication(session: Session, file: Path) -> Publication:
             slug=imprint.slug, tag_authority=host, tag_date=clock.now().date().isoformat(), created_at=clock.now()
         )
         session.add(publication)
+    borders = publication.timezone, publication.weekly_on
     changed = _set(publication, said)
+    if not fresh and borders != (publication.timezone, publication.weekly_on):
+        forget_digests(session, publication.id)
     session.flush()
     ensure_feed(session, publication, "all", "all", [])
     for language, template in _notices(said).items():

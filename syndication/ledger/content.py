@@ -232,8 +232,8 @@ class Feed(Base):
 
     @property
     def archived(self) -> bool:
-        """Whether what it does not show lies in pages behind it (RFC 5005)."""
-        return not (self.private or self.newest or self.digest or self.order == "part")
+        """Whether what it does not show lies in pages behind it (RFC 5005); of a partner's it is had from the API."""
+        return not (self.newest or self.kind == "scope")
 
 
 class FeedMark(Base):

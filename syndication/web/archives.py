@@ -1,7 +1,8 @@
 """`/feeds/<name>/archive/…`: pages of a feed's archive (RFC 5005), rendered when asked for, cached for ever by who asked.
 
 Guarantees: what is served is what the ledger says at this moment (a page that changed has another address, and its old one
-leads there); bytes pass the gate; nothing is written.
+leads there); bytes pass the gate; nothing is written. Pages of a private feed are at `/feeds/key/<key>/<name>/archive/…`, by a
+key that only its own documents tell, and a wrong one is told from no feed by nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ from syndication.wiring import Wiring
 
 FOR_EVER = "public, max-age=31536000, immutable"
 _NO_STORE = {"cache-control": "no-store"}
+_NOSNIFF = {"x-content-type-options": "nosniff"}
+_FOR_ALL = {"cache-control": FOR_EVER, "access-control-allow-origin": "*", **_NOSNIFF}
+_FOR_ONE = {"cache-control": "private, no-store", "referrer-policy": "no-referrer", **_NOSNIFF}  # a private feed's
 
 
 def routes(wiring: Wiring) -> list[BaseRoute]:
-    return [Route("/feeds/{name}/archive/{page}", Archive(wiring).page, methods=["GET"])]
+    archive = Archive(wiring)
+    places = ("/feeds/{name}/archive/{page}", "/feeds/key/{key}/{name}/archive/{page}")
+    return [Route(place, archive.page, methods=["GET"]) for place in places]
 
 
 class Archive:
@@ -49,12 +55,12 @@ class Archive:
         with self._wiring.db.reading() as session:
             feed = page = None
             if wanted is not None:
-                named = select(Feed).where(Feed.name == wanted.feed, Feed.private.is_(False))
-                feed = session.scalars(named).first()
+                feed = session.scalars(select(Feed).where(Feed.name == wanted.feed)).first()
+                feed = feed if feed is not None and archives.opens(feed, wanted.key) else None
             if feed is not None and wanted is not None:
                 mine = select(FeedPage).where(FeedPage.feed_id == feed.id, FeedPage.upto_id == wanted.upto_id)
                 page = session.scalars(mine).first()
-            if feed is None and wanted is not None and (now := present_name(session, wanted.feed)):
+            if feed is None and wanted is not None and not wanted.key and (now := present_name(session, wanted.feed)):
                 return RedirectResponse(f"{base_url}/feeds/{now}/archive/{path.rpartition('/')[2]}", 301, _NO_STORE)
             if feed is None or page is None or wanted is None:
                 return PlainTextResponse("There is no such page of an archive.\n", 404, _NO_STORE)
@@ -68,7 +74,10 @@ class Archive:
                 publication = session.get_one(Publication, feed.publication_id)
                 form = self._keep(path, render_page(session, publication, feed, page, base_url, wanted.format))
         assert form is not None
-        return _answer(request, form, f"{base_url}{path}", feed_url(base_url, wanted.feed, wanted.format))
+        if wanted.key:
+            return _answer(request, form, _FOR_ONE)
+        links = f'<{base_url}{path}>; rel="self", <{feed_url(base_url, wanted.feed, wanted.format)}>; rel="current"'
+        return _answer(request, form, _FOR_ALL | {"link": links})
 
     def _keep(self, path: str, form: Rendered | None = None) -> Rendered | None:
         """What is kept for the path; with `form`, keeps it."""
@@ -88,18 +97,14 @@ def _size(form: Rendered) -> int:
     return len(form.gzip) + len(form.brotli)
 
 
-def _answer(request: Request, form: Rendered, address: str, current: str) -> Response:
+def _answer(request: Request, form: Rendered, way: dict[str, str]) -> Response:
     encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
     etag = form.etag + SUFFIX[encoding]
-    headers = {"etag": f'"{etag}"', "cache-control": FOR_EVER, "vary": "accept-encoding"}
+    headers = {"etag": f'"{etag}"', "cache-control": way["cache-control"], "vary": "accept-encoding"}
     status = judged(etag, None, said(request.headers.raw), clock.now())
     if status:
         return Response(status_code=status, headers=headers if status == 304 else _NO_STORE)
-    headers |= {
-        "link": f'<{address}>; rel="self", <{current}>; rel="current"',
-        "access-control-allow-origin": "*",
-        "x-content-type-options": "nosniff",
-    }
+    headers |= way
     if encoding:
         headers["content-encoding"] = encoding
     body = {"br": form.brotli, "gzip": form.gzip}.get(encoding) or gzip.decompress(form.gzip)

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from syndication.feeds.archives import PAGE
-from syndication.feeds.artifacts import FEWEST, MAX_BYTES
 from syndication.feeds.disclaimers import count_html
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.layout import FEWEST, MAX_BYTES
 from syndication.ledger import notices
 from syndication.ledger.content import Artifact, Entry, Feed
 from syndication.ledger.db import Database

@@ -39,7 +39,7 @@ def slugs(client: TestClient, name: str) -> list[str]:
 def define(db: Database, name: str, **said: object) -> str:
     with db.transaction() as session:
         feed = defining.define(session, session.get_one(Publication, 1), Definition(name, f"Title of {name}", **said))  # type: ignore[arg-type]
-        return defining.new_token(feed) if feed.private else ""
+        return defining.new_token(session, feed) if feed.private else ""
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_private_feed_needs_its_token(wiring: Wiring, client: TestClient, coas
     assert client.get("/feeds/key/wrong/feed.atom").status_code == 404
     assert token not in without_secrets(f'GET "{secret}" 200')
     with wiring.db.transaction() as session:
-        defining.new_token(defining.feed_named(session, "board"))
+        defining.new_token(session, defining.feed_named(session, "board"))
     assert client.get(secret).status_code == 404
 
 
