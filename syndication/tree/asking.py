@@ -51,22 +51,20 @@ class Asker:
             said = {name: value for name, value in headers.items() if name not in _UNCODED}
             if status != 200 or not headers.get("content-type", "").startswith(_WORTH_CODING):
                 return Answer(status, said, body, {})
-            twins = {coding: await self._twin(path, coding, body) for coding in CODINGS}
+            varies = "accept-encoding" in headers.get("vary", "").lower()  # else the service says the same to all
+            twins = {
+                coding: await self._twin(path, coding, body) if varies else _coded(coding, body) for coding in CODINGS
+            }
             if None not in twins.values():
                 return Answer(status, said, body, _worth_having(body, twins))
         raise TryLater("it changes faster than it can be read;", where=path, remedy="export again.")
 
     async def _twin(self, path: str, coding: str, body: bytes) -> bytes | None:
-        """The body in a coding, by the service where it codes; None where it has changed meanwhile."""
+        """The body in a coding, by the service where it codes this one; None where it has changed meanwhile."""
         _, headers, coded = await self._get(path, coding)
         if headers.get("content-encoding") == coding:
             return coded if _DECODE[coding](coded) == body else None
-        if coded != body:
-            return None
-        if coding == "br":
-            made: bytes = brotli.compress(body, quality=BROTLI_QUALITY, mode=brotli.MODE_TEXT)
-            return made
-        return gzip.compress(body, GZIP_LEVEL, mtime=0)
+        return _coded(coding, body) if coded == body else None
 
     async def _get(self, path: str, coding: str) -> tuple[int, dict[str, str], bytes]:
         scope = {
@@ -92,6 +90,13 @@ class Asker:
 
         await self._app(scope, receive, send)
         return status, headers, b"".join(body)
+
+
+def _coded(coding: str, body: bytes) -> bytes:
+    if coding == "br":
+        made: bytes = brotli.compress(body, quality=BROTLI_QUALITY, mode=brotli.MODE_TEXT)
+        return made
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
 
 
 def _worth_having(body: bytes, twins: dict[str, bytes | None]) -> dict[str, bytes]:

@@ -55,6 +55,7 @@ class PageWords:
     once_a_day: str
     once_a_week: str
     compose_do: str
+    how_often: str
     your_feed: str
     feed_text: str
     other_formats: str
@@ -112,6 +113,7 @@ WORDS = {
             once_a_day="one item a day",
             once_a_week="one item a week",
             compose_do="Make the address",
+            how_often="How often",
             your_feed="Your feed",
             feed_text="Copy this address into your feed reader:",
             other_formats="Other formats",
@@ -166,6 +168,7 @@ WORDS = {
             once_a_day="einmal am Tag",
             once_a_week="einmal in der Woche",
             compose_do="Adresse bilden",
+            how_often="Wie oft",
             your_feed="Ihr Feed",
             feed_text="Kopieren Sie diese Adresse in Ihren Feedreader:",
             other_formats="Andere Formate",
@@ -220,6 +223,7 @@ WORDS = {
             once_a_day="une fois par jour",
             once_a_week="une fois par semaine",
             compose_do="Former l’adresse",
+            how_often="Fréquence",
             your_feed="Votre fil",
             feed_text="Copiez cette adresse dans votre lecteur :",
             other_formats="Autres formats",
@@ -274,6 +278,7 @@ WORDS = {
             once_a_day="una vez al día",
             once_a_week="una vez a la semana",
             compose_do="Formar la dirección",
+            how_often="Con qué frecuencia",
             your_feed="Su canal",
             feed_text="Copie esta dirección en su lector:",
             other_formats="Otros formatos",

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
+from lxml import etree
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from syndication.feeds.archives import PAGE
 from syndication.feeds.disclaimers import count_html
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.layout import FEWEST, MAX_BYTES
 from syndication.ledger import notices
-from syndication.ledger.content import Artifact, Entry, Feed
+from syndication.ledger.content import Artifact, Entry, Feed, Publication, Series
 from syndication.ledger.db import Database
-from syndication.publishing import correct, publish, rerender_all, set_notice, withdraw
+from syndication.press import touch
+from syndication.publishing import catch_up, correct, publish, rerender_all, set_notice, withdraw
+from syndication.rendering import SHIPPED
+from syndication.settings import Settings
+from syndication.wiring import Wiring
 from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
+from tests.web.web_world import browser
 
 BASE = "https://n.example"
 
@@ -111,3 +120,73 @@ def test_a_feed_knows_why_it_changed(db: Database, new_entry: NewEntry, publicat
     assert "its archive has another newest page" in why()
     with db.reading() as session:
         assert len(session.scalars(select(Feed).where(Feed.name == "ferries")).one().history) == 7
+
+
+def _rename_publication(session: Session) -> None:
+    session.get_one(Publication, 1).name = "Tideway House"
+
+
+def _retitle_series(session: Session) -> None:
+    session.get_one(Series, 1).title = "Slow Boats"
+
+
+def _other_hubs(session: Session) -> None:
+    session.get_one(Publication, 1).hubs = "https://hub.example/"
+
+
+def _other_part(session: Session) -> None:
+    session.get_one(Entry, 1).part = 7
+
+
+@pytest.mark.parametrize("change", [_rename_publication, _retitle_series, _other_hubs, _other_part, None])
+def test_what_is_no_change_of_an_entry_moves_no_date(
+    db: Database,
+    new_entry: NewEntry,  # noqa: F811
+    change: Callable[[Session], None] | None,
+) -> None:
+    """Names, settings and (None) the notice: other bytes, the same ids and dates in the feed and in its archive."""
+    publish(db, BASE, [new_entry(f"e{n}", series=1) for n in range(45)])
+    catch_up(db, BASE)
+    before = {fmt: document(db, "all", fmt) for fmt in FORMATS}
+    dates = [_dates(fmt, body) for fmt, body in before.items()]
+    if change is None:
+        set_notice(db, BASE, 1, "en", "{{ name }} speaks for itself alone.")
+    else:
+        with db.transaction() as session:
+            change(session)
+            touch(session, 1)
+    catch_up(db, BASE)
+    after = {fmt: document(db, "all", fmt) for fmt in FORMATS}
+    assert all(after[fmt] != before[fmt] for fmt in FORMATS)
+    assert [_dates(fmt, body) for fmt, body in after.items()] == dates
+
+
+def _dates(fmt: str, body: bytes) -> list[tuple[str, ...]]:
+    """The feed's own date, then of each item its id and dates."""
+    if fmt == "json":
+        return [(i["id"], i["date_published"], i["date_modified"]) for i in orjson.loads(body)["items"]]
+    names = ("guid", "pubDate", "lastBuildDate", "{*}id", "{*}published", "{*}updated")
+    root = etree.fromstring(body)
+    return [
+        tuple(one.findtext(name) or "" for name in names)
+        for one in (*root.iter("channel", "{*}feed", "item", "{*}entry"),)
+    ]
+
+
+def test_an_overridden_template_changes_pages_and_no_feed(db: Database, tmp_path: Path, new_entry: NewEntry) -> None:  # noqa: F811
+    publish(db, BASE, [new_entry("tides")])
+    catch_up(db, BASE)
+    before = {fmt: document(db, "all", fmt) for fmt in FORMATS}
+    (tmp_path / "web").mkdir()
+    shipped = (SHIPPED / "web/entry.html").read_text("utf-8")
+    (tmp_path / "web/entry.html").write_text(shipped.replace("<article", "<p>Our own frame.</p><article"), "utf-8")
+    rerender_all(db, BASE)
+    pages = []
+    for overridden in (None, tmp_path):
+        wiring = Wiring(Settings(data_dir=tmp_path, database_url=db.url, templates_dir=overridden), BASE, "")
+        wiring.__dict__["db"] = db
+        with browser(wiring, base_url=BASE) as client:
+            pages.append(client.get("/series/ferries/tides/").text)
+    assert "Our own frame." in pages[1]
+    assert pages[1].replace("<p>Our own frame.</p>", "") == pages[0]  # its dates too
+    assert {fmt: document(db, "all", fmt) for fmt in FORMATS} == before

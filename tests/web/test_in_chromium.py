@@ -14,13 +14,15 @@ from playwright.sync_api import Browser, Page, Route
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from syndication import defining
 from syndication.content import MediaFile
+from syndication.defining import Definition
 from syndication.feeds.disclaimers import count_text
 from syndication.intake.sanitise import sanitised
 from syndication.ledger import notices
 from syndication.ledger.content import Publication
 from syndication.ledger.db import Database
-from syndication.publishing import withdraw
+from syndication.publishing import catch_up, withdraw
 from tests.web.web_world import BASE, NewEntry
 
 pytestmark = pytest.mark.sqlite_only
@@ -50,10 +52,20 @@ def pages(client: TestClient, new_entry: NewEntry, mailed: tuple[int, int], db: 
     new_entry("long", title=LONG * 3, standfirst=LONG * 2, authors=[{"name": LONG}], part=3)
     new_entry("arabic", title="عبّارات بطيئة في البحر", language="ar", body_html="<p>نص <b>قصير</b></p>", part=4)
     new_entry("chinese", title="渡輪與潮汐" * 20, language="zh-Hant", body_html="<p>" + "水" * 400 + "</p>", part=5)
-    new_entry("german", title="Die Fähre im Winter", language="de", part=6)
+    new_entry("german", title="Die Fähre im Winter", language="de", part=6, topics=["Fähren", LONG, "sea walls"])
     withdraw(db, BASE, new_entry("gone", part=7), "The figures were wrong.")
+    with db.transaction() as session:
+        defining.define(session, session.get_one(Publication, 1), Definition("picks", "What we like", "Our choice."))
+    catch_up(db, BASE)
+    assert client.get("/feeds/ferries+floods.weekly.atom").status_code == 200
+    feeds = [
+        "/feeds/",
+        "/feeds/?part=ferries&part=floods&every=weekly",
+        "/feeds/picks/",
+        "/feeds/ferries+floods.weekly/",
+    ]
     entries = [f"/series/ferries/{slug}/" for slug in ("rich", "long", "arabic", "chinese", "german", "gone")]
-    return ["/", "/series/ferries/", "/series/floods/", *entries, "/nothing", "/subscribe", "/workbench", "/outbox/",
+    return ["/", "/series/ferries/", "/series/floods/", *entries, *feeds, "/nothing", "/subscribe", "/workbench", "/outbox/",
             f"/outbox/{mailed[1]}", "/partners/docs"]  # fmt: skip
 
 
