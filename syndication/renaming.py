@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from syndication.errors import BadInput, Conflict
 from syndication.feeds import archives, naming
 from syndication.feeds.scope import touched
+from syndication.ledger import former
 from syndication.ledger.content import Entry, Feed, FeedMark, Mark, Publication, Series
 from syndication.ledger.db import ring_after_commit
 from syndication.ledger.former import FormerEntry, FormerSeries
@@ -25,12 +26,7 @@ def rename_series(session: Session, series: Series, slug: str, *, where: str = "
     """Raises BadInput for a slug that cannot be one, Conflict where it is, or was, another's."""
     if slug == series.slug:
         return
-    if not naming.is_name(slug):
-        raise BadInput(
-            f"{slug[:120]!r} cannot be the slug of a series;",
-            where=where,
-            remedy="use small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
-        )
+    _check(slug, where)
     take_numbers(session, series.publication_id, 0)  # the row: nobody publishes beside it
     _free_for(session, series, slug, where)
     was, series.slug = series.slug, slug
@@ -43,6 +39,16 @@ def rename_series(session: Session, series: Series, slug: str, *, where: str = "
     session.flush()
     _tell_partners(session, series)
     touch(session, series.publication_id)
+
+
+def had_before(session: Session, series: Series, slug: str, *, where: str = "") -> None:
+    """The series had this slug before this ledger: its addresses lead to the series. Raises as `rename_series`."""
+    if slug == series.slug or former.series_at(session, slug) is series:
+        return
+    _check(slug, where)
+    _free_for(session, series, slug, where)
+    session.add(FormerSeries(publication_id=series.publication_id, series_id=series.id, slug=slug))
+    session.flush()
 
 
 def rename_entry(session: Session, entry: Entry, slug: str, *, where: str = "") -> None:
@@ -77,6 +83,15 @@ def rename_entry(session: Session, entry: Entry, slug: str, *, where: str = "") 
     for feed in found[entry.id]:
         feed.wanted_seq = seq
     ring_after_commit(session, "publish.render_owed")
+
+
+def _check(slug: str, where: str) -> None:
+    if not naming.is_name(slug):
+        raise BadInput(
+            f"{slug[:120]!r} cannot be the slug of a series;",
+            where=where,
+            remedy="use small letters, digits and hyphens, and not all, by, on, in, private or scope-….",
+        )
 
 
 def _free_for(session: Session, series: Series, slug: str, where: str) -> None:

@@ -26,7 +26,7 @@ from syndication.ledger.content import Feed, Publication, Series
 from syndication.ledger.lookup import the_publication
 from syndication.press import touch
 from syndication.publishing import add_notice
-from syndication.renaming import rename_series
+from syndication.renaming import had_before, rename_series
 
 
 def keep_publication(session: Session, file: Path) -> Publication:
@@ -97,6 +97,8 @@ def keep_series(session: Session, folder: Path) -> Series:
     series.ended = said.ended
     session.flush()
     ensure_feed(session, publication, series.slug, "series", [series.id])
+    for slug in said.formerly:
+        had_before(session, series, slug, where=where)
     if not fresh and before != _facts(series):
         touch(session, publication.id)
     return series

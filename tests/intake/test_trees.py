@@ -14,6 +14,7 @@ from syndication.intake.importer import import_paths
 from syndication.intake.report import ImportReport
 from syndication.ledger.content import Draft, Entry, Notice, Publication, Revision, Series
 from syndication.ledger.db import Database
+from syndication.ledger.former import present_slugs
 from syndication.renaming import rename_entry, rename_series
 from syndication.settings import Settings
 from tests.intake.test_images import saved
@@ -263,6 +264,21 @@ def test_a_folder_of_another_name_is_the_series_that_it_was(db: Database, tree: 
         assert not report.warnings
     with db.reading() as session:
         assert sorted(session.scalars(select(Series.slug))) == ["slow-boats", "trains"]
+
+
+@pytest.mark.sqlite_only
+def test_a_name_from_before_this_ledger_leads_to_the_series(db: Database, tree: Path) -> None:
+    write(tree, "boats/series.toml", 'title = "Boats"\nformerly = ["ships", "boats"]\n')
+    for _ in range(2):
+        assert not take(db, tree).failures
+    with db.reading() as session:
+        assert present_slugs(session) == {"ships": "boats"}
+    write(tree, "trains/series.toml", 'title = "Trains"\nformerly = ["ships"]\n')
+    [failure] = take(db, tree).failures
+    assert "is, or was, another series" in failure.reason
+    write(tree, "trains/series.toml", 'title = "Trains"\nformerly = ["Big Ships"]\n')
+    [failure] = take(db, tree).failures
+    assert "cannot be the slug" in failure.reason
 
 
 @pytest.mark.sqlite_only

@@ -18,10 +18,12 @@ import requests
 from sqlalchemy import update
 
 from syndication import publishing
+from syndication.content import MediaFile
 from syndication.ledger.content import Entry, Feed, Series
 from syndication.renaming import rename_entry, rename_series
 from syndication.tree.export import export
 from syndication.wiring import Wiring
+from tests.intake.test_images import saved
 from tests.sink import free_port
 from tests.web.live import serving
 from tests.web.web_world import BASE, NewEntry
@@ -70,6 +72,9 @@ def both(wiring: Wiring, new_entry: NewEntry, tmp_path: Path) -> Iterator[Both]:
         rename_entry(session, session.get_one(Entry, 1), "first")
         rename_series(session, session.get_one(Series, 2), "high-water")
     publishing.catch_up(wiring.db, BASE)
+    shown = {"sha256": f"{7:064x}", "ext": "png", "width": 11, "height": 7, "alt": "A quay"}
+    picture = MediaFile(sha256=f"{7:064x}", ext="png", width=11, height=7, data=saved("PNG", size=(11, 7)))
+    new_entry("picture", media=picture, images=[shown], part=50)
     gone = new_entry("wrong", "high-water")
     publishing.withdraw(wiring.db, BASE, gone, reason="It was wrong.")
     tree, place = tmp_path / "tree", tmp_path / "nginx"
@@ -177,6 +182,16 @@ def test_head_and_ranges(both: Both) -> None:
         }
         ranged, all_of_it = asked(both.nginx + path, "gzip", Range="bytes=0-9")
         assert (ranged.status_code, all_of_it) == (200, body)
+
+
+def test_a_player_gets_parts_of_media_from_both(both: Both) -> None:
+    path = f"/media/{7:064x}.png"
+    whole, body = asked(both.nginx + path)
+    assert whole.status_code == 200
+    for host in both[:2]:
+        answer, part = asked(host + path, Range="bytes=4-9")
+        assert (answer.status_code, part) == (206, body[4:10])
+        assert answer.headers["content-range"] == f"bytes 4-9/{len(body)}"
 
 
 def test_gone_absent_moved_and_the_services_own(both: Both, wiring: Wiring) -> None:
