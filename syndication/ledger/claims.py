@@ -7,7 +7,7 @@ still carry its lease; expiry alone frees nothing: what nobody can account for b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -54,8 +54,8 @@ class Outcome:
 
     `due_at` is when a pending one may be claimed again (None: now); a deferred one follows the ladder, or `own_seconds` (see
     `ledger.ladder`). `free`: the try does not count, as long as the delivery is younger than the ladder is long.
-    `once_more`: a failed one that was tried for the first time is deferred. `held_by`: the destination that a pending or
-    deferred one waits for, with its turn there, `slot_at`; `due_at` then counts for a deferred one too.
+    `once_more`: a failed one is deferred, unless its last answer was a refusal for good too. `held_by`: the destination that a
+    pending or deferred one waits for, with its turn there, `slot_at`; `due_at` then counts for a deferred one too.
     """
 
     delivery_id: int
@@ -132,11 +132,16 @@ def fold(session: Session, lease_id: int, outcomes: Iterable[Outcome], ladder: S
     changes = [Change(o.delivery_id, "sent", 1, o.reply, None, now) for o in by_id.values() if o.state == "sent"]
     if other:
         query = select(
-            Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state, Delivery.created_at
-        )
+            Delivery.id, Delivery.kind, Delivery.issue_id, Delivery.attempts, Delivery.state, Delivery.created_at,
+            Delivery.reply,
+        )  # fmt: skip
         rows = session.execute(query.where(*mine, among(session, Delivery.id, other)).with_for_update()).all()
-        for id_, kind, issue_id, attempts, state, created_at in rows:
-            change = _after(by_id[id_], kind, attempts - (state == "unknown"), ladder, now, now - created_at)
+        for id_, kind, issue_id, attempts, state, created_at, said in rows:
+            before = attempts - (state == "unknown")
+            outcome = by_id[id_]
+            if outcome.once_more and outcome.state == "failed" and not (before and said.startswith("5")):
+                outcome = replace(outcome, state="deferred")
+            change = _after(outcome, kind, before, ladder, now, now - created_at)
             if change.state == state:
                 continue
             move("delivery", DELIVERY, str(id_), state, change.state)
@@ -196,8 +201,6 @@ def expire(session: Session, grace_seconds: int, ladder: Sequence[int]) -> set[i
 
 def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], now: datetime, age: timedelta) -> Change:
     state, reply, due_at = outcome.state, outcome.reply, None
-    if outcome.once_more and state == "failed" and attempts == 0:
-        state = "deferred"
     free = outcome.free and state == "deferred" and age < whole(ladder)
     tried = int(state in {"deferred", "failed", "unknown"} and not free)
     tries = attempts + tried

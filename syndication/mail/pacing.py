@@ -23,7 +23,7 @@ FREE_AT = 2.0  # times what it took
 FASTEST = 1_000.0  # messages a second; who takes so many is free, whoever waits
 BREATH = timedelta(seconds=1)  # after a complaint
 MOST_AT_ONCE = 10  # then the rate alone counts
-BLOCKS = 3  # refusals of our mail as such in a slice, and more than it took
+BLOCKS = 3  # refusals of our mail as such in a slice, and more than it took; where it is paced, since it took any
 PROBE_AFTER, LONGEST_PROBE = timedelta(hours=1), timedelta(hours=12)
 FORGOTTEN_AFTER = timedelta(days=1)  # without mail to it
 
@@ -31,7 +31,8 @@ FORGOTTEN_AFTER = timedelta(days=1)  # without mail to it
 @dataclass(frozen=True, slots=True)
 class Pace:
     """`rate` in messages a second; `took` is what it took when it first complained; `most` messages under way at once (None:
-    the rate alone counts); nothing goes before `paused_until`; the next slot that is free is at `next_free`."""
+    the rate alone counts); nothing goes before `paused_until`; the next slot that is free is at `next_free`. `probes` of a
+    blocked one were refused; of others `probes` are refusals of our mail as such since one was taken."""
 
     state: State
     rate: float
@@ -70,10 +71,12 @@ class Heard:
 def after(pace: Pace | None, heard: Heard, now: datetime, step: timedelta) -> Pace | None:
     """The pace from now on; None: no restriction (any more)."""
     took = heard.sent / max(1.0, heard.seconds)
-    if heard.blocked and (
-        (pace is not None and pace.state == "blocked") or (heard.blocked >= BLOCKS and heard.blocked > heard.sent)
-    ):
+    blocked = pace is not None and pace.state == "blocked"
+    refused = heard.blocked + (pace.probes if pace is not None and not heard.sent else 0)
+    if heard.blocked and (blocked or (refused >= BLOCKS and refused > heard.sent)):
         return _blocked(pace, heard, took, now)
+    if pace is not None and not blocked:
+        pace = replace(pace, probes=refused if not heard.sent else 0)
     if heard.stop:
         before = pace.took if pace is not None else took
         return Pace(

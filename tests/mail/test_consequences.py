@@ -140,6 +140,20 @@ def test_a_policy_refusal_is_tried_once_more_before_it_fails(wiring: Wiring, rel
     assert (delivery(wiring, 2).state, delivery(wiring, 2).attempts) == ("failed", 2)
 
 
+def test_a_policy_refusal_after_a_greylist_is_tried_once_more_too(wiring: Wiring, relay: ScriptedRelay) -> None:
+    new_issue(wiring.db, 3)
+    relay.only = {"p2@example.org"}
+    found = []
+    for hours, line in enumerate(
+        (b"450 4.2.0 greylisted", b"550 5.7.1 rejected by policy", b"550 5.7.1 rejected by policy")
+    ):
+        relay.script = {"rcpt": line}
+        with clock.shifted(timedelta(hours=hours)):
+            through(wiring, relay)
+        found.append((delivery(wiring, 2).state, delivery(wiring, 2).attempts))
+    assert found == [("deferred", 1), ("deferred", 2), ("failed", 3)]
+
+
 @pytest.mark.parametrize("step", ["rcpt", "data", "end"])
 @pytest.mark.parametrize("line", [b"550 5.1.8 sender address rejected", b"553 sender not allowed to send as news@"])
 def test_a_relay_that_refuses_our_sender_fails_nobody(

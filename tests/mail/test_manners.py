@@ -229,3 +229,22 @@ def test_a_complaint_about_mail_that_went_before_the_pace_was_known_does_not_cou
     with wiring.db.transaction() as session:
         hear(session, told, outcomes, timedelta(seconds=10), {THERE: THERE})
     assert the_one(wiring)["rate"] == 2.5, "one that had its turn counts"
+
+
+def test_a_block_that_follows_a_stop_fails_nobody(wiring: Wiring, relay: ScriptedRelay) -> None:
+    """One goes at a time then, so that each is refused alone."""
+    addresses = world(wiring, 16, range(1, 13))
+    relay.script, relay.only = {"rcpt": STOP}, addresses
+    through(wiring, relay)
+    relay.script = {"rcpt": BLOCKED}
+    for minutes in range(11, 60, 2):
+        with clock.shifted(timedelta(minutes=minutes)):
+            through(wiring, relay, limit=30)
+    assert the_one(wiring)["state"] == "blocked"
+    assert "failed" not in states(wiring)
+    relay.script = {}
+    with clock.shifted(timedelta(hours=1)):
+        with wiring.db.transaction() as session:
+            release_named(session, THERE)
+        through(wiring, relay)
+    assert states(wiring) == {"sent": 16}

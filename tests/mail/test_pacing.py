@@ -145,3 +145,16 @@ def test_who_takes_everything_is_free_in_the_end_whoever_waits() -> None:
         pace = after(pace, heard(now, sent=3, more_waits=True), now, STEP)
     assert pace is None
     assert steps > 40
+
+
+def test_a_paced_destination_that_refuses_one_by_one_is_blocked_as_well() -> None:
+    """It is given so few at a time that no slice holds three."""
+    pace: Pace | None = slow()
+    states = []
+    for second, counts in enumerate(({"blocked": 1}, {"sent": 1}, {"blocked": 1}, {"blocked": 1}, {"blocked": 1}), 1):
+        pace = after(pace, heard(NOW + timedelta(seconds=second), **counts), NOW + timedelta(seconds=second), STEP)
+        assert pace is not None
+        states.append(pace.state)
+    assert states == ["slow", "slow", "slow", "slow", "blocked"]
+    assert pace is not None
+    assert pace.probes == 0
