@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 _offset = timedelta(0)
 _frozen: datetime | None = None
-_MONOTONIC = getattr(
-    time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC
-)  # Linux: the one that goes on while the machine sleeps
+# Linux has one that goes on while the machine sleeps, as the ledger's does.
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> datetime:

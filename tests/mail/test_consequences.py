@@ -195,6 +195,18 @@ def test_nor_does_it_where_too_few_wait_to_tell(wiring: Wiring, relay: ScriptedR
     assert [f for f in examine(wiring) if f.about == "relay"] == []
 
 
+def test_who_is_refused_where_others_are_not_has_had_a_try(wiring: Wiring, relay: ScriptedRelay) -> None:
+    """Also in the first round that goes through after the relay refused everybody."""
+    new_issue(wiring.db, 3)
+    relay.script = {"rcpt": b"550 5.1.8 sender address rejected"}
+    through(wiring, relay)
+    relay.only = {"p3@example.org"}
+    with clock.shifted(timedelta(minutes=1)):
+        through(wiring, relay)
+    assert [delivery(wiring, id_).state for id_ in (1, 2, 3)] == ["sent", "sent", "deferred"]
+    assert [f for f in examine(wiring) if f.about == "relay"] == []
+
+
 def test_one_server_that_dislikes_our_sender_is_given_up_where_others_take_our_mail(
     wiring: Wiring, relay: ScriptedRelay
 ) -> None:
