@@ -166,6 +166,7 @@ def nginx(folder: Path, name: str, path: str) -> Iterator[str]:
     if name == "tree":
         site = (ROOT / "docs/nginx.conf").read_text("utf-8")
         site = site.replace("/srv/syndication", str(folder / "tree")).replace("listen 80;", f"listen 127.0.0.1:{port};")
+        site = site.replace("access_log /var/log/nginx/access.log syndication;", "")
     user = "user root;" if os.geteuid() == 0 else ""
     conf = folder / f"{name}.conf"
     conf.write_text(NGINX.format(dir=folder, name=name, site=site, user=user))

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
 
     poll_limit: str = Field(
         "120/hour",
-        description="How often one client may fetch one feed without saying what it has; empty: as often as it likes.",
+        description="How often one client may fetch one feed without saying what it has, or one version; empty: no limit.",
     )
 
     document_max_bytes: int = Field(10_000_000, ge=1, description="Largest document that import takes, in bytes.")

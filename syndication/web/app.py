@@ -72,6 +72,10 @@ def create_app(wiring: Wiring) -> ASGIApp:
     rest = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http" and "\0" in scope["path"]
+        ):  # PostgreSQL cannot even look for it; nothing has this name
+            scope = {**scope, "path": scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")}
         if scope["type"] == "http" and is_feed_path(scope["path"]):
             await feeds(scope, receive, send)
         else:

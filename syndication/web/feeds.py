@@ -36,6 +36,7 @@ _LONGEST_WAIT = 1.0  # seconds a poll waits for a check of the ledger before it 
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
+_SOON = (b"retry-after", b"2")
 _FOR_AN_HOUR = (b"cache-control", b"public, max-age=3600")
 
 
@@ -89,13 +90,19 @@ class Feeds:
         if status == 412:
             await _say(send, 412, "It is not what you say it is.", method, [_NO_STORE])
             return
-        if method == "GET" and not is_conditional(headers):
-            wait = self._politeness.wait(client_of(scope, self._trusted), agent, path, clock.monotonic())
+        if method == "GET":
+            version = document.etag if is_conditional(headers) else ""
+            wait = self._politeness.wait(client_of(scope, self._trusted), agent, path, clock.monotonic(), version)
             if wait:
-                say = "Too often. Send If-None-Match with the ETag that you got: such polls are never refused."
+                say = "Too often. Send If-None-Match with the ETag that you got last: 304 is never refused."
                 await _say(send, 429, say, method, [(b"retry-after", str(wait).encode()), _NO_STORE])
                 return
-        found = await self._body(path, document, encoding)
+        try:
+            found = await self._body(path, document, encoding)
+        except SQLAlchemyError as error:
+            log.warning("the ledger does not answer, and a feed is not in memory", path=path, reason=str(error))
+            await _say(send, 503, "This feed cannot be read now.", method, [_SOON, _NO_STORE])
+            return
         if found is None:
             await self._absent(send, path, method)
             return
@@ -132,7 +139,7 @@ class Feeds:
         if self.shelf.is_gone(path):
             await _say(send, 410, "This feed has ended.", method, [_FOR_AN_HOUR])
         elif not self.shelf.known or self.shelf.is_owed(path):
-            await _say(send, 503, "This feed is being made.", method, [(b"retry-after", b"2"), _NO_STORE])
+            await _say(send, 503, "This feed is being made.", method, [_SOON, _NO_STORE])
         else:
             await _say(send, 404, "There is no such feed.", method, [_NO_STORE])
 
@@ -141,7 +148,9 @@ class Feeds:
         check = self._check
         if check is None:
             check = self._check = asyncio.ensure_future(self._compare())
-        await asyncio.wait((check,), timeout=_LONGEST_WAIT)
+        done, _ = await asyncio.wait((check,), timeout=_LONGEST_WAIT)
+        if not done:  # it goes on; nobody else waits for it meanwhile
+            self._next_check = clock.monotonic() + max(self._interval, _LONGEST_WAIT)
 
     async def _compare(self) -> None:
         began = clock.monotonic()

@@ -23,7 +23,7 @@ from syndication.feeds.formats import FORMATS
 from syndication.ledger.content import Artifact
 from syndication.ledger.tables import Partner
 from syndication.partners import pulling
-from syndication.web.conditional import SUFFIX, chosen_encoding, http_date, not_modified
+from syndication.web.conditional import SUFFIX, chosen_encoding, http_date, judged, said
 from syndication.web.partner_door import status_of
 from syndication.wiring import Wiring
 
@@ -109,7 +109,7 @@ def refused(_: Request, error: Exception) -> Response:
 def unchanged_answer(
     request: Request, headers: Headers, etag: str, encoding: str, last_modified: datetime | None
 ) -> Response | None:
-    """Puts the validators into `headers`; a 304 where the partner has these bytes already."""
+    """Puts the validators into `headers`; a 304 where the partner has these bytes already, a 412 where it wants others."""
     now = clock.now()
     if last_modified is not None and last_modified > now:
         last_modified = None  # it may lie a second ahead after quick changes
@@ -118,10 +118,10 @@ def unchanged_answer(
     headers["ETag"] = f'"{etag}{SUFFIX[encoding]}"'
     if last_modified is not None:
         headers["Last-Modified"] = http_date(last_modified)
-    asked = (request.headers.get("if-none-match"), request.headers.get("if-modified-since"))
-    if not not_modified(etag + SUFFIX[encoding], last_modified, *asked, now):
+    status = judged(etag + SUFFIX[encoding], last_modified, said(request.headers.raw), now)
+    if not status:
         return None
-    return Response(status_code=304, headers={k: v for k, v in headers.items() if not k.startswith("Content-")})
+    return Response(status_code=status, headers={k: v for k, v in headers.items() if not k.startswith("Content-")})
 
 
 def whole_answer(request: Request, headers: Headers, body: bytes, status: int = 200) -> Response:

@@ -1,8 +1,9 @@
-"""Who fetches one feed again and again without saying what they have already: they wait, everybody else never does.
+"""Who fetches one feed again and again without saying what they have already, or saying it wrong: they wait, and nobody else.
 
-Guarantees: a conditional request is never counted; what is counted is one client (address and program) at one document, so
-that a hosted reader with thousands of feeds, or an office behind one address, is nobody's single client; memory is bounded,
-and what falls out of it only loosens a limit; addresses are kept in memory alone.
+Guarantees: a poll that is answered 304 is never counted; what is counted is one client (address and program) at one document,
+and of one that sends validators at one version of it, so that a hosted reader with thousands of feeds, or an office behind one
+address, is nobody's single client; memory is bounded, and what falls out of it only loosens a limit; addresses are kept in
+memory alone.
 
 Counted in each process on its own: a poll has no time to ask the broker.
 """
@@ -31,14 +32,15 @@ class Politeness:
         self._young: dict[int, float] = {}
         self._old: dict[int, float] = {}
 
-    def wait(self, address: str, agent: bytes, path: str, now: float) -> int:
-        """0, and this one is counted; or for how many seconds the client should wait. `now` in seconds of any clock."""
+    def wait(self, address: str, agent: bytes, path: str, now: float, version: str = "") -> int:
+        """0, and this one is counted; or for how many seconds the client should wait. `now` in seconds of any clock;
+        `version`: of the document that is about to be sent, to one who said to have another."""
         if not self._each:
             return 0
         who = counted_as(address)
         if not who:
             return 0
-        key = hash((who, agent, path))
+        key = hash((who, agent, path, version))
         used_until = max(now, self._young.get(key) or self._old.get(key) or 0.0)
         early = used_until + self._each - self._whole - now
         if early > 0.0:

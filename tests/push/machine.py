@@ -20,7 +20,7 @@ class Got(NamedTuple):
 
 
 class Machine:
-    """`does`: path → what it answers: a status, `echo` (the challenge, with 200), `wrong` (another challenge), `hang`,
+    """`does`: path → what it answers: a status, `echo` (the challenge, with 200), `wrong` (another challenge), `more`, `hang`,
     `drip` (headers for ever), `flood` (a body for ever), `away:<url>` (a redirect), `away-flood` (one with a body for ever),
     `nul` (a status line with a NUL), `hold` (what it else would, once somebody came to a `release`). Else `echo` for GET and
     204 for POST. `poured` counts the bytes of bodies for ever."""
@@ -61,7 +61,8 @@ class Machine:
             self.released.wait(30)
         if does in ("release", "hold"):
             does = "echo" if to.command == "GET" else 204
-        said = query.get("hub.challenge", "") if does == "echo" else "something else"
+        challenge = query.get("hub.challenge", "")
+        said = {"echo": challenge, "more": f"{challenge} and more"}.get(str(does), "something else")
         try:
             match does:
                 case "hang":

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
+import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from syndication.push.http import LONGEST_BODY, Caller
 from tests.push.machine import Machine, running
@@ -39,9 +48,10 @@ def here():  # type: ignore[no-untyped-def]
 def test_no_address_of_ours_is_called(caller: Caller, host: str) -> None:
     with running() as machine:
         port = machine.url.rpartition(":")[2]
-        answer = caller.call("GET", f"http://{host}:{port}/")
-        assert answer.status == 0
-        assert "not an address of the public internet" in answer.words or "resolve" in answer.words, answer
+        for scheme in ("http", "https"):
+            answer = caller.call("GET", f"{scheme}://{host}:{port}/")
+            assert answer.status == 0
+            assert "not an address of the public internet" in answer.words or "resolve" in answer.words, answer
         assert machine.got == []
 
 
@@ -116,7 +126,64 @@ def test_a_server_that_says_nonsense_is_an_answer_not_an_error(here: Caller) -> 
     assert answer.words
 
 
-def test_nothing_is_left_open(here: Caller, machine: Machine) -> None:
+def test_nothing_of_ours_goes_along(here: Caller, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        for _ in range(2):
+            assert here.call("GET", f"{machine.url}/cb?hub.challenge=x").status == 200  # which sets a cookie
+        assert proxy.got == []
+    assert len(machine.got) == 2
+    assert not any({"cookie", "authorization"} & set(got.headers) for got in machine.got)
+
+
+def test_a_drip_ends_under_tls_too(here: Caller, tmp_path: Path) -> None:
+    authority = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    here._session().verify = str(authority)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            connection, _ = server.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(65_536)
+                secure.sendall(b"HTTP/1.1 200 OK\r\n")
+                while True:
+                    secure.sendall(b"X-Drip: drop\r\n")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        answer = here.call("POST", f"https://127.0.0.1:{server.getsockname()[1]}/", body=b"x")
+        thread.join(5)
+    assert answer.words == "no answer within 0.5 s"
+
+
+def certificate(place: Path) -> Path:
+    """One for 127.0.0.1, signed by itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = place / "tls.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+    return file
+
+
+def test_nothing_is_left_open(machine: Machine) -> None:
+    here = Caller(seconds=60, to_loopback=True)  # so that it is not the deadline that closes
+
     def opened() -> int:
         import psutil
 
@@ -131,3 +198,4 @@ def test_nothing_is_left_open(here: Caller, machine: Machine) -> None:
             break
         time.sleep(0.02)
     assert opened() <= before
+    here.close()

@@ -87,7 +87,7 @@ def test_the_callbacks_own_query_stays_as_it_is(
     assert (document.method, document.path) == ("POST", path)
 
 
-@pytest.mark.parametrize("does", ["wrong", 404, 400, 301, "away"])
+@pytest.mark.parametrize("does", ["wrong", "more", 404, 400, 301, "away"])
 def test_a_callback_that_does_not_agree_is_not_subscribed(
     subscribe: Subscribe, machine: Machine, db: Database, does: str | int
 ) -> None:
@@ -127,6 +127,10 @@ def test_a_silent_callback_is_asked_again_and_then_let_go(
         ({"hub.lease_seconds": "soon"}, 400, "hub.lease_seconds"),
         ({"hub.lease_seconds": "-5"}, 400, "hub.lease_seconds"),
         ({"hub.secret": "s" * 200}, 400, "hub.secret"),
+        ({"hub.secret": "ö" * 100}, 400, "hub.secret"),
+        ({"hub.callback": "https://user@example.org/"}, 400, "hub.callback"),
+        ({"hub.callback": "https://exämple.org/"}, 400, "hub.callback"),
+        ({"hub.topic": "all.atom"}, 404, "hub.topic"),
         ({"hub.topic": "https://somebody.example/feed.atom"}, 404, "hub.topic"),
         ({"hub.topic": f"{BASE}/feeds/nothing.atom"}, 404, "hub.topic"),
         ({"hub.topic": f"{BASE}/feeds/all.xml"}, 404, "hub.topic"),

@@ -54,6 +54,7 @@ def nginx_at(place: Path, tree: Path, port: int, service_port: int) -> subproces
     for old, new in (
         ("/srv/syndication", str(tree)),
         ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("/var/log/nginx/access.log", str(place / "access.log")),
         ("server 127.0.0.1:8000;", f"server 127.0.0.1:{service_port};"),
     ):
         assert any("<<<" in line for line in site.splitlines() if old in line)
@@ -140,6 +141,22 @@ def test_bytes_and_headers_are_those_of_the_service(both: Both) -> None:
             if path.startswith("/feeds"):
                 assert here.headers["vary"] == "accept-encoding", where
                 assert "accept-ranges" not in here.headers, where
+
+
+def test_no_key_of_an_address_is_in_the_log(both: Both, tmp_path: Path) -> None:
+    for path in (
+        "/feeds/key/S3CRET/feed.atom",
+        "/confirm/S3CRET",
+        "/unsubscribe/S3CRET?x=1",
+        "/partners/c/S3CRET/feed.rss",
+    ):
+        requests.get(both.nginx + path, timeout=5)
+    requests.get(f"{both.nginx}/feeds/all.atom?plain", timeout=5)
+    log = (tmp_path / "nginx/access.log").read_text()
+    assert "GET /feeds/key/.../feed.atom HTTP/1.1" in log
+    assert "GET /unsubscribe/...?x=1 HTTP/1.1" in log
+    assert "GET /feeds/all.atom?plain HTTP/1.1" in log
+    assert "S3CRET" not in log
 
 
 def test_a_validator_for_each_encoding(both: Both) -> None:

@@ -126,6 +126,16 @@ def test_dates_alone() -> None:
     assert not_modified("a", OLD, None, http_date(NOW), NOW)
     assert not not_modified("a", OLD, None, http_date(OLD - timedelta(seconds=1)), NOW)
     assert not not_modified("a", None, None, http_date(NOW), NOW)
-    for odd in ("yesterday", "0", "", "-1", "Thu, 99 Jan 2026 00:00:00 GMT", "x" * 100_000):
+    assert not_modified("a", OLD, None, http_date(OLD).replace("GMT", "-0000"), NOW)  # a zone of no meaning is UTC
+    assert http_date(OLD).endswith(" GMT")
+    for odd in (
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+        "yesterday",
+        "0",
+        "",
+        "-1",
+        "Thu, 99 Jan 2026 00:00:00 GMT",
+        "x" * 100_000,
+    ):
         assert not not_modified("a", OLD, None, odd, NOW)
     assert not not_modified("a", OLD, None, http_date(NOW + timedelta(days=400)), NOW)

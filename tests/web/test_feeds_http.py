@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import time
 from collections.abc import Coroutine, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +83,7 @@ def test_one_strong_validator_for_each_encoding(client: TestClient, new_entry: N
     assert get(client, encoding="gzip", If_None_Match=tags[1]).status_code == 304
 
 
-@pytest.mark.parametrize("path", [ATOM, "/feeds/ferries.rss", "/feeds/all.json", "/feeds.opml"])
+@pytest.mark.parametrize("path", [ATOM, "/feeds/ferries.rss", "/feeds/all.json"])
 def test_either_validator_alone_and_both(client: TestClient, new_entry: NewEntry, path: str) -> None:
     new_entry("tides")
     with clock.shifted(timedelta(seconds=5)):
@@ -216,9 +217,16 @@ def test_bytes_newer_than_the_check_go_with_their_own_validators(wiring: Wiring,
     with browser(wiring) as client:
         assert client.get("/feeds/all.rss").status_code == 200
         new_entry("storms")
-        fresh = get(client, encoding="gzip")  # not in memory yet: read now
-        assert "On storms" in fresh.text
+        kept = get(client, encoding="br")
+        assert "On storms" in kept.text  # not in memory yet: read now
+        new_entry("gales")
+        fresh = get(client, encoding="gzip")
+        assert "On gales" in fresh.text
         assert get(client, encoding="gzip", If_None_Match=fresh.headers["etag"]).status_code == 304
+        assert "On gales" in get(client, encoding="br").text  # what was in memory is not what is said to be
+        with browser(wiring) as another:
+            assert get(another, encoding="gzip").headers["etag"] == fresh.headers["etag"]
+            assert get(another, encoding="br").headers["etag"] != kept.headers["etag"]
 
 
 def test_a_small_memory_still_serves_everything(wiring: Wiring, new_entry: NewEntry) -> None:
@@ -243,6 +251,86 @@ def test_a_ledger_that_fails_leaves_the_last_known_bytes(
         assert "On tides" in get(client, encoding="gzip").text
         with wiring.db.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO feed")
+
+
+def test_a_ledger_that_fails_is_said_where_nothing_is_known(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    with browser(wiring) as client:
+        assert get(client, encoding="gzip").status_code == 200
+        with wiring.db.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE artifact RENAME TO elsewhere")
+        answer = get(client, encoding="br")
+        assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "On tides" in get(client, encoding="gzip").text
+        with wiring.db.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO artifact")
+        assert get(client, encoding="br").status_code == 200
+
+
+def test_only_one_poll_waits_for_a_ledger_that_hangs(
+    wiring: Wiring, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_entry("tides")
+    feeds, goes_on = Feeds(wiring), threading.Event()
+    compare = feeds.shelf.compare
+    waits = iter([0.05, 60.0])
+
+    def hanging() -> set[str]:
+        goes_on.wait(20)
+        return compare()
+
+    async def poll() -> int:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def keep(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        async def never() -> MutableMapping[str, Any]:
+            raise AssertionError("nothing is read")
+
+        await feeds({"path": ATOM, "method": "HEAD", "headers": [(b"accept-encoding", b"br")]}, never, keep)
+        assert [message.get("body") for message in sent] == [None, b""]
+        return int(sent[0]["status"])
+
+    async def visit() -> None:
+        assert await poll() == 200
+        monkeypatch.setattr(feeds.shelf, "compare", hanging)
+        for wait in waits:
+            monkeypatch.setattr("syndication.web.feeds._LONGEST_WAIT", wait)
+            assert await asyncio.wait_for(poll(), 30) == 200
+        goes_on.set()
+
+    in_a_thread(visit())
+
+
+def test_the_list_of_feeds_is_known_by_its_tag_alone(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    """A feed that leaves it leaves no date behind."""
+    new_entry("tides")
+    before = get(client, "/feeds.opml", "gzip")
+    assert get(client, "/feeds.opml", "gzip", If_None_Match=before.headers["etag"]).status_code == 304
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
+    after = get(client, "/feeds.opml", "gzip", If_Modified_Since=http_date(clock.now()))
+    assert after.status_code == 200
+    assert "last-modified" not in after.headers
+    assert "floods" not in after.text
+
+
+def test_a_feed_that_turns_private_is_gone_at_once(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    new_entry("tides")
+    assert get(client, "/feeds/ferries.rss").status_code == 200
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "ferries").values(private=True))
+    assert get(client, "/feeds/ferries.rss").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/feeds/a%00.atom", "/feeds/a%00/", "/feeds/all/archive/%00.atom", "/series/a%00/", "/series/ferries/%00/",
+             "/media/%00.png", "/feeds/key/%00/feed.atom", "/unsubscribe/%00"],
+)  # fmt: skip
+def test_a_name_with_a_nul_is_no_name(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
 def test_opml_lists_each_public_feed_once(client: TestClient, new_entry: NewEntry) -> None:
@@ -329,6 +417,7 @@ def test_memory_holds_what_was_asked_for_last(wiring: Wiring, new_entry: NewEntr
     async def visit() -> None:
         for name in ("all", "ferries", "all", "floods", "all"):
             assert await ask(name) == sizes[name]
+            assert "/feeds/all.atom" in [path for path, _ in feeds._bodies]  # asked for more lately than ferries
             assert feeds._kept == sum(len(body) for _, body in feeds._bodies.values()) <= feeds._room
         assert [path for path, _ in feeds._bodies] == ["/feeds/floods.atom", "/feeds/all.atom"]  # ferries had to go
 

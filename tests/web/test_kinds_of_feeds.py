@@ -165,6 +165,8 @@ def test_a_private_feed_needs_its_token(wiring: Wiring, client: TestClient, coas
     assert client.get(at, auth=("anyone", token)).status_code == 200
     same = client.get(at, headers={"Authorization": f"Bearer {token}", "If-None-Match": answer.headers["etag"]})
     assert same.status_code == 304
+    other = client.get(at, headers={"Authorization": f"Bearer {token}", "If-Match": '"another"'})
+    assert (other.status_code, other.content) == (412, b"")
     secret = f"/feeds/key/{token}/feed.atom"
     assert client.get(secret).headers["cache-control"] == "private, no-store"
     assert client.get("/feeds/key/wrong/feed.atom").status_code == 404

@@ -1,0 +1,125 @@
+"""What one request, question or push leaves alone: other callbacks, other topics, other versions, claims of others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from starlette.testclient import TestClient
+
+from syndication import clock
+from syndication.ledger import pushes
+from syndication.ledger.content import Feed
+from syndication.ledger.db import Database
+from syndication.ledger.machines import HubSubscription, HubTopic, Push
+from syndication.ledger.pushes import Result
+from syndication.publishing import publish
+from syndication.push.http import Caller
+from syndication.push.sender import _Round, send_due
+from syndication.wiring import Wiring
+from tests.publishing.conftest import NewEntry
+from tests.push.conftest import Subscribe
+from tests.push.machine import Machine
+from tests.web.web_world import BASE
+
+ALL, FLOODS = f"{BASE}/feeds/all.atom", f"{BASE}/feeds/floods.atom"
+
+
+def asks(client: TestClient, callback: str, topic: str) -> int:
+    form = {"hub.mode": "subscribe", "hub.topic": topic, "hub.callback": callback}
+    return client.post("/hub", data=form).status_code
+
+
+def test_a_question_replaces_only_the_one_of_its_topic_and_callback(client: TestClient, db: Database) -> None:
+    for callback, topic in (("/a", ALL), ("/b", ALL), ("/a", FLOODS), ("/a", ALL)):
+        assert asks(client, f"https://reader.example{callback}", topic) == 202
+    with db.reading() as session:
+        states = session.scalars(select(Push.state).order_by(Push.id)).all()
+    assert states == ["superseded", "pending", "pending", "pending"]
+
+
+def test_one_callback_may_follow_two_topics(subscribe: Subscribe, db: Database) -> None:
+    subscribe(topic=ALL)
+    subscribe(topic=FLOODS)
+    subscribe(topic=FLOODS, mode="unsubscribe")
+    with db.reading() as session:
+        assert session.scalars(select(HubSubscription.state).order_by(HubSubscription.id)).all() == ["active", "ended"]
+
+
+def test_a_feed_that_ended_is_no_topic(client: TestClient, db: Database, publication: int) -> None:
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
+    assert asks(client, "https://reader.example/", FLOODS) == 404
+
+
+def test_what_waits_for_one_who_left_is_not_sent(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe()
+    machine.does["/callback"] = 503
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    machine.does.clear()
+    subscribe(mode="unsubscribe")
+    with clock.shifted(timedelta(hours=1)):
+        send_due(wiring)
+    assert [got.method for got in machine.got].count("POST") == 1
+    with db.reading() as session:
+        assert session.scalars(select(Push.state).where(Push.kind == "document")).all() == ["failed"]
+    subscribe()  # and comes back
+    publish(db, BASE, [new_entry("two")])
+    send_due(wiring)
+    with db.reading() as session:
+        (back,) = session.scalars(select(HubSubscription))
+    assert (back.state, back.ended_reason, back.ended_at, back.failures) == ("active", "", None, 0)
+    assert machine.got[-1].method == "POST"
+
+
+def test_the_newest_document_goes_out_also_within_one_round(
+    wiring: Wiring, new_entry: NewEntry, db: Database, subscribe: Subscribe
+) -> None:
+    subscribe()
+    with db.reading() as session:
+        topic = session.scalars(select(HubTopic.id)).one()
+    one_round = _Round(wiring, Caller(seconds=1))
+    one_round._read_documents({topic})
+    before = one_round.documents[topic]
+    publish(db, BASE, [new_entry("one")])
+    one_round._read_documents({topic})
+    after = one_round.documents[topic]
+    assert before.etag != after.etag
+    assert b"On one" in after.body
+
+
+def test_a_yes_that_comes_after_its_claim_ran_out_counts_for_nothing(
+    client: TestClient, wiring: Wiring, db: Database
+) -> None:
+    assert asks(client, "https://reader.example/", ALL) == 202
+    claims = []
+    for minutes in (0, 5):
+        with clock.shifted(timedelta(minutes=minutes)), db.transaction() as session:
+            claims.append(pushes.claim(session, priorities=range(4), size=1, lease_seconds=60))
+    late, good = claims
+    assert late is not None
+    assert good is not None
+    with db.transaction() as session:
+        pushes.finish(session, good.token, [Result(good.rows[0].id, "failed", "404")])
+    one_round = _Round(wiring, Caller(seconds=1))
+    one_round.results = {late.token: [Result(late.rows[0].id, "done", "200")]}
+    one_round._finish()
+    with db.reading() as session:
+        assert session.scalars(select(HubSubscription)).all() == []
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_callback_that_is_busy_is_asked_again(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, db: Database, status: int
+) -> None:
+    machine.does["/callback"] = status
+    subscribe()
+    machine.does.clear()
+    with clock.shifted(timedelta(minutes=1)):
+        send_due(wiring)
+    with db.reading() as session:
+        assert session.scalars(select(HubSubscription.state)).all() == ["active"]
