@@ -198,7 +198,12 @@ class Feed(Base):
     """
 
     __tablename__ = "feed"
-    __table_args__ = (UniqueConstraint("publication_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("publication_id", "name"),
+        {
+            "sqlite_autoincrement": True
+        },  # the number of a forgotten feed is never given again: web processes look at sums
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey("publication.id"))

@@ -250,6 +250,17 @@ def test_a_forgotten_feed_comes_back_as_it_was(wiring: Wiring, client: TestClien
     assert client.get("/feeds/ferries+floods.atom").content == before.content
 
 
+def test_a_feed_made_after_another_was_forgotten_is_seen(wiring: Wiring, coast: None) -> None:
+    """By a web process that was not asked in between."""
+    object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
+    with browser(wiring) as client:
+        assert client.get("/feeds/ferries+floods.atom").status_code == 200
+        with wiring.db.transaction() as session:
+            defining._forget(session, [defining.feed_named(session, "ferries+floods").id])
+        assert client.get("/feeds/ferries+in.de.atom").status_code == 200
+        assert client.get("/feeds/ferries+floods.atom").status_code == 200
+
+
 def test_a_feed_that_ended_is_gone(wiring: Wiring, client: TestClient, coast: None) -> None:
     define(wiring.db, "short-lived")
     do(wiring, "publish.render_owed")

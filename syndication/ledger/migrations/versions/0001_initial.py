@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("publication_id", "name", name=op.f("uq_feed_publication_id_name")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_feed_token_hash")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "issue",
