@@ -37,7 +37,7 @@ from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
-HANDFUL = 8  # while others are under way, an eighth of the threads must be free before more is claimed
+HANDFUL = 8  # while others are under way, an eighth of a lane's threads must be free before more is claimed
 FINISH_EVERY = 0.25  # seconds
 SLOW = 2.0  # seconds; who takes longer is slow
 LANES = {(DOCUMENT,): 1.0, (SOON, NEW): 0.5, (SUSPECT,): 0.25}  # the threads that each may have at most, as a share
@@ -123,8 +123,9 @@ class _Round:
         found = False
         settings = self.wiring.settings
         for lane, share in LANES.items():
-            places = min(self.threads - self.under_way, int(self.threads * share) - self.lanes[lane])
-            if places <= 0 or (self.under_way and places < self.threads // HANDFUL):
+            most = int(self.threads * share)
+            places = min(self.threads - self.under_way, most - self.lanes[lane])
+            if places <= 0 or (self.under_way and places < most // HANDFUL):
                 continue
             full = [host for host, calls in self.hosts.items() if calls >= settings.push_per_host]
             with self.wiring.db.transaction() as session:
