@@ -1,6 +1,7 @@
 """Real readers at a real web process: what they show, what they ask for again, what a correction and a withdrawal do to them.
 
-newsboat and rss2email are Debian's; `reader` is the one of the three that reads JSON Feed.
+newsboat and rss2email are Debian's; `reader` is the one of the four that reads JSON Feed; feedparser, which most readers in
+Python have inside, is asked itself and led along the archive.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
+import feedparser
 import pytest
 from reader import make_reader
 
@@ -108,7 +110,15 @@ class Newsboat:
 
 
 @pytest.mark.parametrize("fmt", ["rss", "atom"])
-def test_newsboat(db: Database, live: Live, published: list[int], notice: str, tmp_path: Path, fmt: str) -> None:
+def test_newsboat(
+    db: Database,
+    live: Live,
+    published: list[int],
+    notice: str,
+    tmp_path: Path,
+    new_entry: NewEntry,  # noqa: F811
+    fmt: str,
+) -> None:
     path = f"/feeds/all.{fmt}"
     newsboat = Newsboat(tmp_path / "newsboat", live.base + path)
     newsboat.fetch()
@@ -124,6 +134,13 @@ def test_newsboat(db: Database, live: Live, published: list[int], notice: str, t
     newsboat.fetch()
     assert [one.status for one in live.asked(path)][-1] == 304
     assert newsboat.unread() == 0
+
+    publish(db, live.base, [new_entry("late", title="A late one")])
+    newsboat.fetch()
+    assert newsboat.unread() == 1
+    newsboat.read_all()
+    shown = newsboat.items()
+    assert "A late one" in [title for title, _, _ in shown.values()]
 
     rewrite(db, live, published[0])
     newsboat.fetch()
@@ -146,8 +163,69 @@ def test_newsboat(db: Database, live: Live, published: list[int], notice: str, t
     assert "Correction: Fares and tides, corrected" in [title for title, _, _ in newsboat.items().values()]
 
 
+@pytest.mark.parametrize("fmt", ["rss", "atom"])
+def test_feedparser(
+    db: Database,
+    live: Live,
+    published: list[int],
+    new_entry: NewEntry,  # noqa: F811
+    fmt: str,
+) -> None:
+    address = f"{live.base}/feeds/all.{fmt}"
+
+    def fetch(etag: str | None = None, status: int = 200) -> feedparser.FeedParserDict:
+        found = feedparser.parse(address, etag=etag)
+        assert (found.status, found.bozo) == (status, False)
+        return found
+
+    first = fetch()
+    assert sorted(html.unescape(entry.title) for entry in first.entries) == sorted(TITLES)
+    assert fetch(first.etag, 304).entries == []
+
+    publish(db, live.base, [new_entry("late", title="A late one")])
+    second = fetch(first.etag)
+    assert [entry.title for entry in second.entries if entry.id not in ids(first)] == ["A late one"]
+    assert ids(first) < ids(second)
+
+    rewrite(db, live, published[0])
+    third = fetch(second.etag)
+    assert ids(third) == ids(second)
+    (before,), (after,) = ([e for e in found.entries if e.link.endswith("/e0/")] for found in (second, third))
+    assert (after.title, before.id) == ("Fares and tides, corrected", after.id)
+    assert after.published == before.published
+    assert fmt == "rss" or after.updated > before.updated
+
+    withdraw(db, live.base, published[1])
+    fourth = fetch(third.etag)
+    assert len(ids(third) - ids(fourth)) == 1
+    assert not any(entry.link.endswith("/e1/") for entry in fourth.entries)
+
+    publish(db, live.base, [new_entry(f"more{n}") for n in range(70)])
+    chain = [fetch(fourth.etag)]
+    while older := [link.href for link in chain[-1].feed.links if link.rel == "prev-archive"]:
+        chain.append(feedparser.parse(older[0]))
+        assert (chain[-1].status, chain[-1].bozo) == (200, False)
+        assert [link.href for link in chain[-1].feed.links if link.rel == "current"] == [address]
+    assert len(chain) > 2
+    everything = [entry.id for found in chain for entry in found.entries]
+    assert len(everything) == len(set(everything)) == 73
+    assert ids(fourth) <= set(everything)
+    assert live.asked(f"/feeds/all.{fmt}")[1].status == 304
+
+
+def ids(found: feedparser.FeedParserDict) -> set[str]:
+    return {entry.id for entry in found.entries}
+
+
 @pytest.mark.parametrize("fmt", ["rss", "atom", "json"])
-def test_reader(db: Database, live: Live, published: list[int], notice: str, fmt: str) -> None:
+def test_reader(
+    db: Database,
+    live: Live,
+    published: list[int],
+    notice: str,
+    new_entry: NewEntry,  # noqa: F811
+    fmt: str,
+) -> None:
     path = f"/feeds/all.{fmt}"
     reader = make_reader(":memory:")
     reader.add_feed(live.base + path)
@@ -163,6 +241,12 @@ def test_reader(db: Database, live: Live, published: list[int], notice: str, fmt
         reader.mark_entry_as_read(entry)
     reader.update_feed(live.base + path)  # now, whatever its schedule says
     assert live.asked(path)[-1].status == 304
+    publish(db, live.base, [new_entry("late", title="A late one")])
+    reader.update_feed(live.base + path)
+    (late,) = reader.get_entries(read=False)
+    assert late.title == "A late one"
+    reader.mark_entry_as_read(late)
+    shown[late.id] = late
     rewrite(db, live, published[0])
     withdraw(db, live.base, published[1])
     reader.update_feed(live.base + path)  # now, whatever its schedule says
