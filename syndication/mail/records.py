@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -12,8 +13,8 @@ import dns.resolver
 
 from syndication.errors import TryLater
 from syndication.mail import headers, keys
-from syndication.mail.relays import relay_of
-from syndication.settings import Settings
+from syndication.mail.relays import profile_of
+from syndication.settings import LOOPBACK_HOSTS, Settings
 
 RESOLVER_SECONDS = 3.0
 LookUp = Callable[[str, str], Sequence[str]]
@@ -21,7 +22,7 @@ LookUp = Callable[[str, str], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`value` as it is to be published; `holds` is what a published one has to contain for it to do."""
+    """`value` as it is to be published; `holds` has the words that a published one has to contain for it to do."""
 
     about: str
     name: str
@@ -42,20 +43,33 @@ class Standing:
 def wanted(settings: Settings, mail_from: str, base_url: str) -> list[Record]:
     """What to publish. Raises NeedsHuman for keys that do not do."""
     domain = headers.ascii_domain(headers.parsed_mailbox(mail_from)[1]).rpartition("@")[2]
-    relay, host = relay_of(settings), urlsplit(settings.resolved_mail_url).hostname or ""
     returns = settings.bounce_domain or domain
-    mechanism = relay.spf or (f"a:{host}" if host else "")
+    ours = urlsplit(base_url).hostname or "this.host.example"
+    urls = [relay.url for relay in settings.relays] or [settings.resolved_mail_url]
+    mechanisms = " ".join(dict.fromkeys(filter(None, (_sent_from(url, ours) for url in urls))))
     records = []
-    if mechanism:  # a maildir sends nothing: there is no server to name
-        records.append(Record("SPF", returns, "TXT", f"v=spf1 {mechanism} ~all", mechanism))
+    if mechanisms:  # a maildir sends nothing: there is no server to name
+        records.append(Record("SPF", returns, "TXT", f"v=spf1 {mechanisms} ~all", mechanisms))
     if settings.bounce_domain:
-        ours = urlsplit(base_url).hostname or "this.host.example"
         records.append(Record("bounce domain", settings.bounce_domain, "MX", f"10 {ours}.", ""))
     for key in keys.listed(settings, domain):
         name, value = keys.record(key)
         records.append(Record("DKIM", name, "TXT", value, value.rpartition("p=")[2]))
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
     return [*records, Record("DMARC", f"_dmarc.{domain}", "TXT", policy, "v=DMARC1")]
+
+
+def _sent_from(url: str, ours: str) -> str:
+    """SPF's mechanism for the servers of a relay; one on this machine sends from our own host."""
+    host = urlsplit(url).hostname or ""
+    if known := profile_of(url).spf:
+        return known
+    if host in LOOPBACK_HOSTS:
+        host = ours
+    try:
+        return f"ip{ip_address(host).version}:{host}"
+    except ValueError:
+        return f"a:{host}" if host else ""
 
 
 def standing(records: Sequence[Record], look_up: LookUp | None = None) -> list[Standing]:
@@ -73,8 +87,7 @@ def standing(records: Sequence[Record], look_up: LookUp | None = None) -> list[S
             continue
         family = record.value.partition(" ")[0].rstrip(";") if record.type == "TXT" else ""
         alike = [text for text in texts if text.startswith(family)]
-        squeezed = record.holds.replace(" ", "")
-        if any(squeezed in text.replace(" ", "") for text in alike):
+        if any(all(part in text.replace(" ", "") for part in record.holds.split()) for text in alike):
             found.append(Standing(record, "there"))
         else:
             found.append(Standing(record, "different" if alike else "missing", "; ".join(alike)))

@@ -111,7 +111,6 @@ def relay_of(settings: Settings) -> Profile:
         rewrites=frozenset().union(*(profile.rewrites for profile in profiles)),
         signs_alone=all(profile.signs_alone for profile in profiles),
         mark="\r\n".join(profile.mark for profile in profiles if profile.mark),
-        spf=" ".join(profile.spf for profile in profiles if profile.spf),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from syndication.mail import keys, verp
 from syndication.mail.records import standing, wanted
 from syndication.mail.relays import PLAIN, PROFILES, mark, profile_for, queue_id
 from syndication.mail.smtp import Relay
-from syndication.settings import Settings
+from syndication.settings import RelaySettings, Settings
 from syndication.tokens import Signer
 
 MAIL_FROM = "Tideway <series@tideway.example>"
@@ -106,6 +106,25 @@ def test_the_records_to_publish_and_how_they_stand(tmp_path: Path) -> None:
         raise TryLater("no resolver")
 
     assert {one.state for one in standing(records, nobody)} == {"unanswered"}
+
+
+@pytest.mark.parametrize(
+    ("urls", "mechanisms"),
+    [
+        (["smtp://mx.tideway.example:25"], "a:mx.tideway.example"),
+        (["smtp://192.0.2.7:25"], "ip4:192.0.2.7"),
+        (["smtp://[2001:db8::7]:25"], "ip6:2001:db8::7"),
+        (["smtp://127.0.0.1:25"], "a:news.tideway.example"),
+        (["smtp://u:p@smtp.sendgrid.net", "smtp://localhost"], "include:sendgrid.net a:news.tideway.example"),
+    ],
+)
+def test_spf_names_every_server_that_sends(tmp_path: Path, urls: list[str], mechanisms: str) -> None:
+    relays = tuple(RelaySettings(url=url) for url in urls)
+    found = wanted(Settings(data_dir=tmp_path, relays=relays), MAIL_FROM, "https://news.tideway.example")
+    assert found[0].value == f"v=spf1 {mechanisms} ~all"
+    turned = "v=spf1 mx " + " ".join(reversed(mechanisms.split())) + " -all"
+    assert standing(found[:1], lambda _name, _kind: [turned])[0].state == "there"
+    assert standing(found[:1], lambda _name, _kind: ["v=spf1 mx -all"])[0].state == "different"
 
 
 def test_a_maildir_needs_no_server_named(tmp_path: Path) -> None:
