@@ -124,8 +124,8 @@ def _digest(session: Session, publication: Publication, feed: Feed, base_url: st
     """A feed with one item for each day or week that is over."""
     now = clock.now()
     zone = ZoneInfo(publication.timezone)
-    begins, uneven = periods.tail(session, publication, feed, page, now)
-    uneven = feed.archived and (uneven or len(begins) > archives.AT_MOST)
+    begins = periods.tail(session, publication, feed, page, now)
+    uneven = feed.archived and len(begins) > archives.AT_MOST
     pages = feed.archived and not uneven
 
     def show(shown: Sequence[date], cuts: Sequence[Key]) -> FeedView:

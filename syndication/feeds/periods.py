@@ -27,7 +27,6 @@ from syndication.ledger import notices
 from syndication.ledger.content import Entry, Feed, FeedPage, Publication
 from syndication.ledger.lookup import content_of
 
-LOOKED_AT = 5_000  # entries of a tail; `archives.even_out` looks at all
 BRIEF_LINES = 20  # entries of an item that is too long for a feed
 _AFTER_ALL = 10**17  # more than any entry's id
 
@@ -57,18 +56,11 @@ def bounds(session: Session, publication: Publication, feed: Feed) -> list[Key]:
     ]
 
 
-def tail(
-    session: Session, publication: Publication, feed: Feed, page: FeedPage | None, now: datetime
-) -> tuple[list[date], bool]:
-    """The days with which those begin that are over, have something in them and lie beyond a page, the newest first; and
-    whether there are more than were looked at."""
+def tail(session: Session, publication: Publication, feed: Feed, page: FeedPage | None, now: datetime) -> list[date]:
+    """The days with which those begin that are over, have something in them and lie beyond a page, the newest first."""
     zone = ZoneInfo(publication.timezone)
-    stamps = _stamps(session, feed, beyond(page), LOOKED_AT)
-    more = len(stamps) == LOOKED_AT
-    begins = sorted({begin_of(at, feed.digest, zone, publication.weekly_on) for at in stamps}, reverse=True)
-    if more and len(begins) > 1:
-        begins.pop()  # perhaps it was not seen whole
-    return [begin for begin in begins if end_of(begin, feed.digest, zone) <= now], more
+    begins = _begins(session, publication, feed, beyond(page))[::-1]
+    return [begin for begin in begins if end_of(begin, feed.digest, zone) <= now]
 
 
 def within(session: Session, publication: Publication, feed: Feed, page: FeedPage) -> list[date]:

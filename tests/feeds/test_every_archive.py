@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -17,8 +18,9 @@ from starlette.testclient import TestClient
 from syndication import defining, publishing
 from syndication.defining import Definition
 from syndication.feeds import layout, lint
-from syndication.feeds.archives import Link, address, forget_digests
+from syndication.feeds.archives import Key, Link, address, forget_digests
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.periods import bound
 from syndication.intake.importer import import_paths
 from syndication.ledger.content import Entry, Feed, FeedPage, Publication
 from syndication.ledger.db import Database
@@ -179,6 +181,15 @@ def test_a_digest_leads_back_to_its_first_day(
         assert not [one for one in lint.document(fmt, body, "") if one.level == "error" and "itself" not in one.what]
 
 
+@pytest.mark.parametrize(("digest", "days"), [("daily", 1), ("weekly", 7)])
+def test_a_bound_lies_between_two_days(digest: str, days: int) -> None:
+    zone = ZoneInfo("Europe/Lisbon")
+    begin = date(2026, 3, 28)  # the clocks change within
+    end = datetime.combine(begin + timedelta(days=days), time(), zone).astimezone(UTC)
+    assert Key(end - timedelta(microseconds=1), 10**12) < bound(begin, digest, zone) < Key(end, 1)
+    assert bound(begin, digest, zone).id != bound(begin + timedelta(days=days), digest, zone).id
+
+
 def test_days_stand_once_whatever_happens(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     ids = days(db, new_entry, 50)
     client.get("/feeds/all.daily.json")
@@ -230,6 +241,18 @@ def test_days_stand_once_whatever_happens(db: Database, client: TestClient, new_
         touch(session, 1)
     catch_up(db, BASE)
     assert len(walk()) > 50
+
+
+@pytest.mark.sqlite_only
+def test_no_day_of_many_is_shown_in_part(db: Database, client: TestClient, new_entry: NewEntry) -> None:
+    """As many as one act may not cut: the newest are shown whole, the rest is there once the pages are."""
+    publish(db, BASE, [new_entry(f"e{n}", published_at=START - timedelta(days=n // 3)) for n in range(450)], mail=False)
+    shown = client.get("/feeds/all.daily.json").json()
+    assert len(shown["items"]) == 20
+    assert all(one["content_html"].count("<h3>") == 3 for one in shown["items"])
+    assert "next_url" not in shown
+    catch_up(db, BASE)
+    assert len(Reader(client).ids("json", "all.daily")) == 150
 
 
 @pytest.mark.sqlite_only

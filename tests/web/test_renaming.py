@@ -154,6 +154,16 @@ def test_nothing_reappears_and_it_is_said_before(db: Database, client: TestClien
         assert checking.compare(session, BASE) == before
 
 
+def test_the_old_address_leads_on_before_anything_is_rendered(
+    db: Database, client: TestClient, coast: list[int]
+) -> None:
+    assert client.get("/feeds/ferries.atom").status_code == 200
+    with db.transaction() as session:
+        rename_series(session, series_named(session, "ferries"), "slow-boats")
+    assert to(client, "/feeds/ferries.atom") == "/feeds/slow-boats.atom"
+    assert client.get("/feeds/slow-boats.atom").status_code == 200
+
+
 def test_a_slug_belongs_to_one_series_for_ever(db: Database, client: TestClient, coast: list[int]) -> None:
     rename(db, "ferries", "slow-boats")
     with db.transaction() as session:
