@@ -1,18 +1,17 @@
 """From an entry that is published to its feeds on every web process, to WebSub subscribers, to the first mail at the relay.
 
 `syndicate up` with PostgreSQL and a second web process; 100,000 entries, 1,000 feeds, 10,000 hub subscriptions, 100,000
-subscribers. Each probe touches ten feeds; all times run from the commit of its publish. While two of the probes go out a cut
-runs beside them: a daily and a weekly digest for a third of the people each. Then the notice changes: how long until
-the last of the 1,000 feeds has it. `--small` takes a twentieth of everything and fewer probes.
+subscribers. Each probe touches ten feeds; all times run from the commit of its publish, `act` is how long that took. A hundred
+probes go out while a cut runs beside them: a daily and a weekly digest in turn, each frozen and mailed for a third of
+the people; twenty before that without one (`alone`). Then the notice changes: how long until the last of the 1,000 feeds
+has it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import multiprocessing
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -20,92 +19,34 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import requests
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select, text
 
-from bench.latency_world import HOSTS, feeds_of_a_probe, fill
+from bench.latency_world import Seen, feeds_of_a_probe, fill, listen
 from bench.poll import free_port
-from bench.record import record
+from bench.record import flags, record
 from syndication.digests import issues
 from syndication.ledger.db import Database
-from syndication.ledger.tables import Feed, HubSubscription, HubTopic, Push
-from syndication.publishing import catch_up, publish, readdress, set_notice
+from syndication.ledger.tables import Delivery, Feed, HubSubscription, HubTopic, Issue, Publication
+from syndication.press import touch
+from syndication.publishing import add_notice, catch_up, publish, readdress
 from syndication.settings import read_settings
 from syndication.wiring import Wiring, open_wiring
 from tests.faults.servers import postgresql_of_ones_own
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 20.0
-WARM = 2  # probes that are not counted: processes import and plan
-CUTS = {4: "daily", 8: "weekly"}  # probe → what is cut beside it
-_PROBE = re.compile(rb"Probe (\d+) of")
-
-
-class Seen(NamedTuple):
-    at: float
-    kind: str  # push | mail
-    probe: int
-
-
-async def _listen(http_port: int, smtp_port: int, seen: Queue[Seen]) -> None:
-    """The machines that subscribe, and the relay."""
-
-    async def pushed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-            body = await reader.readexactly(length)
-            at = time.time()
-            numbers = [int(n) for n in _PROBE.findall(body)]
-            seen.put(Seen(at, "push", max(numbers, default=0)))
-            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def mailed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to = b""
-        writer.write(b"220 relay\r\n")
-        try:
-            while line := await reader.readline():
-                verb = line[:4].upper()
-                if verb == b"EHLO":
-                    writer.write(b"250-relay\r\n250-8BITMIME\r\n250 PIPELINING\r\n")
-                elif verb == b"DATA":
-                    writer.write(b"354 go on\r\n")
-                    message = await reader.readuntil(b"\r\n.\r\n")
-                    found = _PROBE.search(message)
-                    number = int(to.partition(b"<p")[2].partition(b"@")[0] or 0)
-                    if found and number % 3 == 0:  # who wants it at once
-                        seen.put(Seen(time.time(), "mail", int(found[1])))
-                    writer.write(b"250 taken\r\n")
-                elif verb == b"QUIT":
-                    break
-                else:
-                    to = line if verb == b"RCPT" else to
-                    writer.write(b"250 ok\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    servers = [await asyncio.start_server(mailed, "127.0.0.1", smtp_port, limit=2**22)]
-    servers += [await asyncio.start_server(pushed, f"127.0.1.{1 + n}", http_port, backlog=256) for n in range(HOSTS)]
-    await asyncio.gather(*(server.serve_forever() for server in servers))
-
-
-def listen(http_port: int, smtp_port: int, seen: Queue[Seen]) -> None:
-    asyncio.run(_listen(http_port, smtp_port, seen))
+WARM = 3  # probes that are not counted: processes import and plan
+BETWEEN = 0.3  # seconds
 
 
 def render(url: str, base_url: str) -> None:
@@ -170,7 +111,8 @@ def service(environment: dict[str, str], second_port: int) -> Iterator[None]:
 
 
 def main() -> None:
-    scale, probes = (20, 4) if "--small" in sys.argv else (1, 12)
+    small = flags(__doc__, small="a twentieth of everything, few probes; nothing is written down").small
+    scale, alone, beside = (20, 3, 6) if small else (1, 20, 100)
     context = multiprocessing.get_context("spawn")
     seen: Queue[Seen] = context.Queue()
     port, second_port, smtp_port, http_port = (free_port() for _ in range(4))
@@ -186,7 +128,7 @@ def main() -> None:
         wiring = Wiring(read_settings(), f"http://127.0.0.1:{port}", "")
         began = time.perf_counter()
         drafts = fill(
-            wiring.db, entries=100_000 // scale, people=100_000 // scale, hub=10_000 // scale, probes=probes + WARM,
+            wiring.db, entries=100_000 // scale, people=100_000 // scale, hub=10_000 // scale, probes=WARM + alone + beside,
             port=http_port,
         )  # fmt: skip
         readdress(wiring.db, wiring.base_url, ())
@@ -198,12 +140,12 @@ def main() -> None:
         print(f"the ledger is written in {time.perf_counter() - began:.0f} s", flush=True)
         with service(environment, second_port):
             wiring = open_wiring(read_settings())  # its broker too
-            figures = rounds(wiring, drafts, (port, second_port), seen)
+            figures = rounds(wiring, drafts, alone, (port, second_port), seen)
             figures |= notice(wiring)
         figures |= {"entries": 100_000 // scale, "people": 100_000 // scale, "hub_subscriptions": 10_000 // scale}
         wiring.db.close()
     machine.kill()
-    record("latency", figures)
+    record("latency", figures, whole=not small)
 
 
 def _nothing_is_news(wiring: Wiring) -> None:
@@ -215,80 +157,116 @@ def _nothing_is_news(wiring: Wiring) -> None:
         )
 
 
-def rounds(wiring: Wiring, drafts: list[int], ports: tuple[int, int], seen: Queue[Seen]) -> dict[str, float]:
-    times: dict[str, list[float]] = {"publish": [], "feeds": [], "first_push": [], "pushes": [], "first_mail": []}
+class Cuts:
+    """Daily and weekly digests in turn, each for everybody at that cadence, so that one is always under way."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._cadences = cycle(("daily", "weekly"))
+        self._issue = 0
+        self.done = 0
+
+    def under_way(self) -> bool:
+        with self._wiring.db.reading() as session:
+            rest = exists().where(Delivery.issue_id == Issue.id, Delivery.state.in_(("pending", "sending", "deferred")))
+            begun = or_(Issue.state.in_(("cut", "freezing")), rest)
+            return session.scalar(select(Issue.id).where(Issue.id == self._issue, begun)) is not None
+
+    def keep_going(self) -> None:
+        """Cuts the next one where the last is all sent: its people are owed the same entries once more."""
+        if self.under_way():
+            return
+        cadence = next(self._cadences)
+        with self._wiring.db.transaction() as session:
+            behind = text(
+                "UPDATE subscription SET cursor = cursor_was WHERE cadence = :cadence AND moved_by IS NOT NULL"
+            )
+            session.execute(behind, {"cadence": cadence})
+        (self._issue,) = issues.cut(self._wiring.db, cadence, now=True)
+        self.done += 1
+
+
+def rounds(
+    wiring: Wiring, drafts: list[int], alone: int, ports: tuple[int, int], seen: Queue[Seen]
+) -> dict[str, float]:
+    """The figures of all probes: `WARM` ones, `alone` without a cut, the rest beside one."""
+    beside: dict[str, list[float]] = defaultdict(list)
+    quiet: dict[str, list[float]] = defaultdict(list)
+    cuts = Cuts(wiring)
     with wiring.db.reading() as session:
-        followed = session.scalar(
-            select(func.count())
-            .select_from(HubSubscription)
-            .join(HubTopic)
-            .join(Feed)
-            .where(Feed.name.in_(feeds_of_a_probe()))
-        )
+        query = select(func.count()).select_from(HubSubscription).join(HubTopic).join(Feed)
+        followed = session.scalar(query.where(Feed.name.in_(feeds_of_a_probe()))) or 0
     for number, entry_id in enumerate(drafts, 1):
-        if cadence := CUTS.get(number - WARM):
-            for issue_id in issues.cut(wiring.db, cadence, now=True):
-                wiring.db.ring("digests.freeze", issue_id)
-        watches = [Watch(port, number) for port in ports]
-        for watch in watches:
-            watch.start()
-        began = time.time()
-        publish(wiring.db, wiring.base_url, [entry_id])
-        published = time.time()
-        pushes, mails, deadline = [], [], published + PATIENCE
-        while time.time() < deadline and (len(pushes) < (followed or 0) or not mails):
-            while not seen.empty():
-                one = seen.get()
-                if one.probe == number:
-                    (pushes if one.kind == "push" else mails).append(one.at - published)
-            time.sleep(0.005)
-        for watch in watches:
-            watch.join()
-        shown = max(watch.shown for watch in watches) - published
-        print(
-            f"probe {number}: feeds {shown:.2f} s, {len(pushes)}/{followed} pushes {min(pushes, default=99):.2f} to "
-            f"{max(pushes, default=99):.2f} s, mail {min(mails, default=99):.2f} s",
-            flush=True,
-        )
-        if number > WARM:
-            times["publish"].append(published - began)
-            times["feeds"].append(shown)
-            times["first_push"].append(min(pushes, default=PATIENCE))
-            times["pushes"] += pushes
-            times["first_mail"].append(min(mails, default=PATIENCE))
-        time.sleep(1)
-    figures: dict[str, float] = {"probes": len(drafts) - WARM, "pushes_received": len(times["pushes"])}
-    for name, taken in times.items():
-        ordered = sorted(taken)
-        figures[f"{name}_median_ms"] = round(statistics.median(ordered) * 1000, 1)
-        figures[f"{name}_p99_ms"] = round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000, 1)
+        if number > WARM + alone:
+            cuts.keep_going()
+        took = probe(wiring, number, entry_id, followed, ports, seen)
+        told = ", ".join(f"{name} {max(times):.2f}" for name, times in took.items())
+        print(f"probe {number}: {told} s; {len(took['pushes'])} of {followed} pushes", flush=True)
+        for name, times in took.items():
+            if number > WARM:
+                (quiet if number <= WARM + alone else beside)[name] += times
+        time.sleep(BETWEEN)
+    while cuts.under_way():
+        time.sleep(0.1)
+    figures: dict[str, float] = {"probes": len(beside["feeds"]), "probes_alone": alone, "cuts": cuts.done}
+    for suffix, times_of in (("", beside), ("_alone", quiet)):
+        for name, times in times_of.items():
+            ordered = sorted(times)
+            figures[f"{name}{suffix}_median_ms"] = round(statistics.median(ordered) * 1000, 1)
+            figures[f"{name}{suffix}_p99_ms"] = round(
+                ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000, 1
+            )
     return figures
 
 
-def notice(wiring: Wiring) -> dict[str, float]:
-    """The notice changes: until every feed is rendered with it."""
+def probe(
+    wiring: Wiring, number: int, entry_id: int, followed: int, ports: tuple[int, int], seen: Queue[Seen]
+) -> dict[str, list[float]]:
+    """Publishes one; what it took, in seconds."""
+    watches = [Watch(port, number) for port in ports]
+    for watch in watches:
+        watch.start()
     began = time.time()
-    changed = threading.Thread(
-        target=set_notice,
-        args=(wiring.db, wiring.base_url, 1, "en", "{{ name }} takes no orders from anybody who gives it money."),
-    )
-    changed.start()
-    time.sleep(0.2)
-    owed, feeds = 1, 0
-    while owed and time.time() - began < 120:
+    publish(wiring.db, wiring.base_url, [entry_id])
+    published = time.time()
+    pushes: list[float] = []
+    mails: list[float] = []
+    while time.time() < published + PATIENCE and (len(pushes) < followed or not mails):
+        while not seen.empty():
+            one = seen.get()
+            if one.probe == number:
+                (pushes if one.kind == "push" else mails).append(one.at - published)
+        time.sleep(0.005)
+    for watch in watches:
+        watch.join()
+    return {
+        "act": [published - began],
+        "feeds": [max(watch.shown for watch in watches) - published],
+        "first_push": [min(pushes, default=PATIENCE)],
+        "pushes": pushes,
+        "first_mail": [min(mails, default=PATIENCE)],
+    }
+
+
+def notice(wiring: Wiring) -> dict[str, float]:
+    """The notice changes: from the commit until the workers have rendered every feed with it."""
+    words = "{{ name }} takes no orders from anybody who gives it money."
+    began = time.time()
+    with wiring.db.transaction() as session:
+        add_notice(session, session.get_one(Publication, 1), "en", words)
+        touch(session, 1)
+    changed = time.time()
+    owed = 1
+    while owed and time.time() < changed + 120:
+        time.sleep(0.05)
         with wiring.db.reading() as session:
             owed = session.scalar(select(func.count()).where(Feed.rendered_seq < Feed.wanted_seq)) or 0
             feeds = session.scalar(select(func.count()).select_from(Feed)) or 0
-        time.sleep(0.05)
-    took = time.time() - began
-    changed.join()
-    with wiring.db.reading() as session:
-        waiting = session.scalar(select(func.count()).where(Push.state.in_(("pending", "sending")))) or 0
     return {
         "feeds": feeds,
-        "notice_last_feed_s": round(took, 2),
+        "notice_act_s": round(changed - began, 2),
+        "notice_last_feed_s": round(time.time() - changed, 2),
         "notice_feeds_owed": owed,
-        "notice_pushes_waiting": waiting,
     }
 
 

@@ -1,9 +1,15 @@
-"""The ledger of `bench/latency.py`: an archive, feeds of every kind, people, machines; written by its own means."""
+"""The world of `bench/latency.py`: an archive, feeds of every kind, people, machines, written into the ledger by its own
+means; the machines that are pushed to, and the relay."""
 
 from __future__ import annotations
 
+import asyncio
+import re
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from multiprocessing.queues import Queue
+from typing import NamedTuple
 
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
@@ -21,6 +27,7 @@ NAMED = 97  # with `all`, one language, and those above: 1,000 less what ROUND a
 HOSTS = 100
 LONG = 3_000  # entries of full length, the newest
 SENTENCE = "The ferry left the quay at half past six, late as ever, and the river carried its wake into the reeds. "
+_PROBE = re.compile(rb"Probe (\d+) of")
 
 
 def feeds_of_a_probe() -> list[str]:
@@ -169,3 +176,62 @@ def _machines(session: Session, hub: int, now: datetime, port: int) -> None:
              "secret": b"s" * 32, "state": "active", "lease_until": now + timedelta(days=5), "active_at": now, "failures": 0}
         )  # fmt: skip
     session.execute(insert(HubSubscription), rows)
+
+
+class Seen(NamedTuple):
+    at: float
+    kind: str  # push | mail
+    probe: int
+
+
+async def _listen(http_port: int, smtp_port: int, seen: Queue[Seen]) -> None:
+    """The machines that subscribe, and the relay."""
+
+    async def pushed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            body = await reader.readexactly(length)
+            at = time.time()
+            numbers = [int(n) for n in _PROBE.findall(body)]
+            seen.put(Seen(at, "push", max(numbers, default=0)))
+            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def mailed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to = b""
+        writer.write(b"220 relay\r\n")
+        try:
+            while line := await reader.readline():
+                verb = line[:4].upper()
+                if verb == b"EHLO":
+                    writer.write(b"250-relay\r\n250-8BITMIME\r\n250 PIPELINING\r\n")
+                elif verb == b"DATA":
+                    writer.write(b"354 go on\r\n")
+                    message = await reader.readuntil(b"\r\n.\r\n")
+                    found = _PROBE.search(message)
+                    number = int(to.partition(b"<p")[2].partition(b"@")[0] or 0)
+                    if found and number % 3 == 0:  # who wants it at once
+                        seen.put(Seen(time.time(), "mail", int(found[1])))
+                    writer.write(b"250 taken\r\n")
+                elif verb == b"QUIT":
+                    break
+                else:
+                    to = line if verb == b"RCPT" else to
+                    writer.write(b"250 ok\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    servers = [await asyncio.start_server(mailed, "127.0.0.1", smtp_port, limit=2**22)]
+    servers += [await asyncio.start_server(pushed, f"127.0.1.{1 + n}", http_port, backlog=256) for n in range(HOSTS)]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+def listen(http_port: int, smtp_port: int, seen: Queue[Seen]) -> None:
+    asyncio.run(_listen(http_port, smtp_port, seen))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.errors import BadInput, Conflict, NotFound, TryLater
-from syndication.feeds import artifacts, naming, scope
+from syndication.feeds import naming, owing, scope
 from syndication.ledger.content import Artifact, Feed, FeedMark, FeedPage, Publication, Series
 from syndication.ledger.db import Database, ring_after_commit
 from syndication.ledger.former import FormerSeries, present_slugs
@@ -237,7 +237,7 @@ def compose(db: Database, base_url: str, name: naming.Name) -> bool:
             session.flush()
             scope.index(session, found)
         feed_id = found.id
-    artifacts.render_one(db, base_url, feed_id)
+    owing.render_one(db, base_url, feed_id)
     return True
 
 

@@ -228,6 +228,6 @@ def _store(session: Session, plan: Plan, rendered: dict[int, artifacts.Rendering
     for told in plan.announcements:
         announcing.owe(session, plan.publication, told)
     session.flush()
-    ring_after_commit(session, "publish.render_owed")
     if plan.mailable:
         ring_after_commit(session, "digests.cut_due")
+    ring_after_commit(session, "publish.render_owed")

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from syndication import announcing, clock
 from syndication.announcing import Announcement, Kind
 from syndication.errors import BadInput, Conflict, NeedsHuman
-from syndication.feeds import archives, artifacts, periods
+from syndication.feeds import archives, owing, periods
 from syndication.feeds.disclaimers import count_text, render_notice
 from syndication.feeds.view import clean
 from syndication.ledger import attempts, notices
@@ -177,13 +177,13 @@ def discard(session: Session, entry: Entry) -> str:
 
 
 def set_notice(db: Database, base_url: str, publication_id: int, language: str, template: str) -> PublishedVersion:
-    """A new version of the disclaimer where its words differ from the newest; every feed is rendered anew, no entry looks
-    new. Raises as `add_notice`."""
+    """A new version of the disclaimer where its words differ from the newest; every feed is rendered anew, here and by the
+    workers, and no entry looks new. Raises as `add_notice`."""
     with db.transaction() as session:
         version = add_notice(session, session.get_one(Publication, publication_id), language, template)
         if version.fresh:
             touch(session, publication_id)
-    while version.fresh and artifacts.render_owed(db, base_url):
+    while version.fresh and owing.render_owed(db, base_url):
         pass
     return version
 
@@ -259,7 +259,7 @@ def catch_up(db: Database, base_url: str) -> int:
     """Renders until nothing is owed; how many feeds. What a first rendering finds too long is cut and rendered again."""
     total = 0
     even_out(db)
-    while done := artifacts.render_owed(db, base_url):
+    while done := owing.render_owed(db, base_url):
         total += done
         even_out(db)
     return total

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +19,7 @@ from syndication import defining, embargo, publishing
 from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
-from syndication.feeds import archives, artifacts
+from syndication.feeds import archives, owing
 from syndication.ledger import claims
 from syndication.mail.fleet import way_out
 from syndication.mail.sender import DIGESTS, LETTERS, fold_own, recover, send_due
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 Arguments = tuple[object, ...]
 _ONCE: list[Arguments] = [()]
+SHARE = 4 * owing.TOGETHER  # feeds that one hint renders where there are more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +47,28 @@ def _when(owed: bool) -> list[Arguments]:
     return _ONCE if owed else []
 
 
-def _mail(kinds: tuple[str, ...]) -> Owed:
+def _mail(kinds: tuple[str, ...], *, at_once: bool = False) -> Owed:
     def send(wiring: Wiring, *_ids: object) -> object:
-        return send_due(wiring, way_out(wiring, exempt=kinds == LETTERS), kinds=kinds)
+        return send_due(wiring, way_out(wiring, exempt=kinds == LETTERS), kinds=kinds, at_once=at_once)
 
-    return Owed(lambda session: _when(claims.anything_due(session, kinds)), send)
+    return Owed(lambda session: _when(claims.anything_due(session, kinds, at_once=at_once)), send)
 
 
 def _render(wiring: Wiring) -> None:
+    """Who can call another process leaves it the rest, so that other hints of the queue get their turn."""
     defining.come_due(wiring.db)
-    publishing.catch_up(wiring.db, wiring.base_url)
+    with wiring.db.reading() as session:
+        enough_for_two = len(owing.owed(session, owing.TOGETHER + 1)) > owing.TOGETHER
+    if enough_for_two and wiring.db.ring("publish.render_owed"):
+        publishing.even_out(wiring.db)
+        owing.render_owed(wiring.db, wiring.base_url, limit=SHARE)
+    else:
+        publishing.catch_up(wiring.db, wiring.base_url)
 
 
-def _freeze(wiring: Wiring, issue_id: int) -> None:
-    settings = wiring.settings
-    freezing.freeze_counted(wiring.db, issue_id, chunk=settings.freeze_chunk, spread_minutes=settings.spread_minutes)
+def _freeze(wiring: Wiring, issue_id: int, *, beginning: bool = False) -> None:
+    chunk, minutes = wiring.settings.freeze_chunk, wiring.settings.spread_minutes
+    freezing.freeze_counted(wiring.db, issue_id, chunk=chunk, spread_minutes=minutes, beginning=beginning)
 
 
 def _look_through(wiring: Wiring) -> None:
@@ -80,7 +89,7 @@ OWED: dict[str, Owed] = {
     ),
     "publish.render_owed": Owed(
         lambda session: _when(
-            bool(archives.uneven(session, 1) or artifacts.owed(session, 1) or defining.anything_due(session))
+            bool(archives.uneven(session, 1) or owing.owed(session, 1) or defining.anything_due(session))
         ),
         _render,
     ),
@@ -91,12 +100,16 @@ OWED: dict[str, Owed] = {
         lambda session: _when(issues.anything_to_cut(session)),
         lambda wiring: issues.cut_due(wiring.db),
     ),
-    "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session)], _freeze),
+    "digests.freeze_at_once": Owed(
+        lambda session: [(id_,) for id_ in freezing.owed(session, at_once=True)], partial(_freeze, beginning=True)
+    ),
+    "digests.freeze": Owed(lambda session: [(id_,) for id_ in freezing.owed(session, at_once=False)], _freeze),
     "digests.look_through": Owed(lambda session: _when(bundling.anything_to_look_through(session)), _look_through),
     "audience.forget_unconfirmed": Owed(
         lambda session: _when(forgetting.anything_to_forget(session)),
         lambda wiring: forgetting.forget_unconfirmed(wiring.db),
     ),
+    "mail.send_at_once": _mail(DIGESTS, at_once=True),
     "mail.send_due": _mail(DIGESTS),
     "push.send": Owed(lambda session: _when(push_sender.anything_to_do(session)), push_sender.send_due),
     "partners.forget_polls": Owed(

@@ -18,6 +18,12 @@ def freeze(issue_id: int) -> None:
     do(wiring(), "digests.freeze", issue_id)
 
 
+@app.task(name="digests.freeze_at_once")  # type: ignore[untyped-decorator]
+def freeze_at_once(issue_id: int) -> None:
+    """An issue of mail at once, until its first people are owed something: they wait for no digest."""
+    do(wiring(), "digests.freeze_at_once", issue_id)
+
+
 @app.task(name="digests.look_through")  # type: ignore[untyped-decorator]
 def look_through() -> None:
     """Issues finished long ago, into bundles and then into numbers."""

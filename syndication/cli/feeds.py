@@ -43,7 +43,7 @@ def add(
 ) -> None:
     """Define a feed, or change it. A private one's token is shown once, when it is made."""
     from syndication import defining
-    from syndication.feeds import artifacts, describing
+    from syndication.feeds import describing, owing
     from syndication.ledger.lookup import the_publication
 
     said = defining.Definition(
@@ -57,7 +57,7 @@ def add(
         token = defining.new_token(session, feed) if private and feed.token_hash is None else None
         feed_id = feed.id
         made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
-    artifacts.render_one(wiring.db, wiring.base_url, feed_id)
+    owing.render_one(wiring.db, wiring.base_url, feed_id)
     _tell(wiring.base_url, made, token, as_json)
 
 
@@ -65,7 +65,7 @@ def add(
 def token(name: Name, as_json: AsJson = False) -> None:
     """A new token for a private feed; an older one ends."""
     from syndication import defining
-    from syndication.feeds import artifacts, describing
+    from syndication.feeds import describing, owing
 
     wiring = state()
     with wiring.db.transaction() as session:
@@ -73,7 +73,7 @@ def token(name: Name, as_json: AsJson = False) -> None:
         made = {"name": name, "address": describing.address_of(feed, wiring.base_url, "atom")}
         secret = defining.new_token(session, feed)
         feed_id = feed.id
-    artifacts.render_one(wiring.db, wiring.base_url, feed_id)
+    owing.render_one(wiring.db, wiring.base_url, feed_id)
     _tell(wiring.base_url, made, secret, as_json)
 
 

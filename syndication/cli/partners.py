@@ -24,7 +24,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """A partner site; prints its token, this once."""
-    from syndication.feeds.artifacts import render_owed
+    from syndication.feeds.owing import render_owed
     from syndication.ledger.lookup import the_publication
     from syndication.partners import keys
 

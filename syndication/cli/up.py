@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 PACKAGES = Path(__file__).resolve().parents[2]
 AGAIN_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
+NICE = {
+    "digest-worker": 10,
+    "mail-worker": 10,
+    "push-worker": 5,
+}  # they yield the processors to who publishes and serves
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PREPARING = "the publication is being prepared"
 
@@ -183,10 +188,11 @@ def _commands(here: Settings) -> list[tuple[str, list[str]]]:
         "syndication.web.app:application",
     ]  # fmt: skip
     beat = [*celery, "beat", "-S", "tasks.schedule:Scheduler", "--pidfile=", "--loglevel", "warning"]
+    alike = ["--without-gossip", "--without-mingle", "--loglevel", "warning"]
+    nice = {name: ["nice", "-n", f"{steps}"] for name, steps in NICE.items()}
     workers = [
         (name, [
-            *celery, "worker", "-n", f"{name}@%h", "-Q", queues, *pool, "--without-gossip", "--without-mingle",
-            "--loglevel", "warning",
+            *nice.get(name, []), *celery, "worker", "-n", f"{name}@%h", "-Q", queues, *pool, *alike,
         ])
         for name, queues, pool in _workers(here)
     ]  # fmt: skip
@@ -195,14 +201,16 @@ def _commands(here: Settings) -> list[tuple[str, list[str]]]:
 
 def _workers(here: Settings) -> list[tuple[str, str, list[str]]]:
     """(name, queues, pool). Mail and pushes wait for others' servers and a freeze takes its time: so each has a worker that
-    cannot hold up the rest, and a confirmation finds one that does nothing else. Confirmations and pushes in one process each,
-    for its memory's sake (a push worker has threads)."""
-    several = ["--concurrency", str(here.worker_processes)]
+    cannot hold up the rest; a confirmation, and the first mail at once, find one that does nothing else. Most in one process
+    each, for its memory's sake (a push worker has threads)."""
+    several, one = ["--concurrency", str(here.worker_processes)], ["--pool", "solo"]
     return [
-        ("worker", "publish,digests,maintenance", several),
+        ("worker", "publish", several),
+        ("at-once-worker", "at-once", one),
+        ("digest-worker", "digests,maintenance", several),
         ("mail-worker", "mail", several),
-        ("push-worker", "push", ["--pool", "solo"]),
-        ("transactional-worker", "transactional", ["--pool", "solo"]),
+        ("push-worker", "push", one),
+        ("transactional-worker", "transactional", one),
     ]
 
 

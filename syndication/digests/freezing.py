@@ -37,9 +37,12 @@ _RING_EVERY = 20  # chunks
 _TRIES = 3  # of a chunk that met a deadlock
 
 
-def freeze(db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0) -> None:
+def freeze(
+    db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0, beginning: bool = False
+) -> None:
     """Freezes the issue from where it stands; nothing to do for one that is frozen. `chunk`: subscribers a transaction.
-    `spread_minutes`: over which a daily or weekly issue is sent.
+    `spread_minutes`: over which a daily or weekly issue is sent. `beginning`: until the first are owed something; the rest is
+    rung for.
 
     Commits chunk by chunk. Returns early where another freezer is at it. Raises NotFound, and NeedsHuman where the
     publication has no disclaimer.
@@ -55,25 +58,36 @@ def freeze(db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: i
         ends = due.chunk_ends(session, cut, stands, chunk)
     memory = Memory()
     for number, end in enumerate(ends):
-        if not _try_chunk(db, issue_id, cut, stands, end, memory, ring=number % _RING_EVERY == 0):
+        ring = beginning or number % _RING_EVERY == 0
+        fresh = _try_chunk(db, issue_id, cut, stands, end, memory, ring=ring)
+        if fresh is None:
             return
         stands = end
+        if beginning and fresh and end != ends[-1]:
+            db.ring("digests.freeze", issue_id)
+            return
     _finish(db, issue_id, stands)
 
 
-def owed(session: Session) -> list[int]:
-    """Issues that are cut or half frozen, without those that failed so often that they wait."""
+def owed(session: Session, *, at_once: bool | None = None) -> list[int]:
+    """Issues that are cut or half frozen, without those that failed so often that they wait: all, or only those of mail at
+    once that nobody has begun, or only the others."""
     half_cancelled = (Issue.state == "cancelled") & Issue.frozen_at.is_(None)
     query = select(Issue.id).where(or_(Issue.state.in_(("cut", "freezing")), half_cancelled)).order_by(Issue.id)
+    if at_once is not None:
+        waiting = (Issue.cadence == AT_ONCE) & (Issue.state == "cut")
+        query = query.where(waiting if at_once else ~waiting)
     return list(session.scalars(query.where(~attempts.waits(session, "freeze", Issue.id))))
 
 
-def freeze_counted(db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0) -> None:
+def freeze_counted(
+    db: Database, issue_id: int, *, chunk: int = 2_500, spread_minutes: int = 0, beginning: bool = False
+) -> None:
     """`freeze`, its tries counted: one that always fails or always kills its worker is tried later and later."""
     work = attempts.named("freeze", issue_id)
     for _ in attempts.in_turn(db, [work]):
         try:
-            freeze(db, issue_id, chunk=chunk, spread_minutes=spread_minutes)
+            freeze(db, issue_id, chunk=chunk, spread_minutes=spread_minutes, beginning=beginning)
         except SyndicationError as error:
             log.error("an issue cannot be frozen", issue=issue_id, reason=str(error))
             with db.transaction() as session:
@@ -96,8 +110,11 @@ def _cut_of(issue: Issue, spread_minutes: int) -> Cut:
     )
 
 
-def _try_chunk(db: Database, issue_id: int, cut: Cut, after: int, until: int, memory: Memory, *, ring: bool) -> bool:
-    """Do one chunk, again if PostgreSQL chose it as a deadlock's victim (somebody leaves at that instant)."""
+def _try_chunk(
+    db: Database, issue_id: int, cut: Cut, after: int, until: int, memory: Memory, *, ring: bool
+) -> dict[Pinned, int] | None:
+    """Do one chunk, again if PostgreSQL chose it as a deadlock's victim (somebody leaves at that instant). The editions it
+    made, or None where another freezer has moved on."""
     for attempt in range(1, _TRIES + 1):
         try:
             with db.transaction() as session:
@@ -107,11 +124,10 @@ def _try_chunk(db: Database, issue_id: int, cut: Cut, after: int, until: int, me
                 raise
             log.info("freeze.again", issue=issue_id, after=after, attempt=attempt)
             continue
-        if fresh is None:
-            return False
-        memory.keep(fresh)
-        return True
-    return False  # not reached: the last attempt returns or raises
+        if fresh is not None:
+            memory.keep(fresh)
+        return fresh
+    return None  # not reached: the last attempt returns or raises
 
 
 def _chunk(
@@ -134,7 +150,7 @@ def _chunk(
     if state == "cancelled" and issue_named(session, issue_id).carry_over:
         carrying.carry(session, issue_id, people=(after, until))
     if ring and state == "freezing":
-        ring_after_commit(session, "mail.send_due", issue_id)
+        ring_after_commit(session, "mail.send_at_once" if cut.cadence == AT_ONCE else "mail.send_due", issue_id)
     return fresh
 
 

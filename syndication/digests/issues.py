@@ -194,6 +194,7 @@ def _insert(session: Session, slot: _Slot) -> tuple[int | None, str]:
     if issue_id is None:
         return None, ""
     if behind:
-        ring_after_commit(session, "digests.freeze", issue_id)
+        hint = "digests.freeze_at_once" if slot.cadence == AT_ONCE else "digests.freeze"
+        ring_after_commit(session, hint, issue_id)
     log.info("issue.cut", issue=issue_id, cadence=slot.cadence, slot=slot.name, upto=upto, state=state)
     return issue_id, state

@@ -1,7 +1,7 @@
 """Feeds as artifacts: rendered, gated on their final bytes, compressed once, stored; served from memory by `web.feeds`.
 
-A feed whose `rendered_seq` is less than its `wanted_seq` is owed; `render_owed` finds and renders it. Rendering looks at a
-snapshot and holds no lock; an older rendering never replaces a newer one.
+Rendering looks at a snapshot and holds no lock; an older rendering never replaces a newer one. Which feeds are owed, and who
+renders them, is `feeds.owing`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import brotli
-import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syndication import clock
-from syndication.errors import SyndicationError
 from syndication.feeds import archives, periods, scope
 from syndication.feeds.archives import Key
 from syndication.feeds.changes import KEPT, Facts, differences
@@ -27,11 +25,8 @@ from syndication.feeds.formats import FORMATS, gate
 from syndication.feeds.layout import fitting, lay_out
 from syndication.feeds.showing import facts_of, feed_view
 from syndication.feeds.view import FeedView
-from syndication.ledger import attempts
 from syndication.ledger.content import Artifact, Entry, Feed, FeedPage, Publication
-from syndication.ledger.db import Database, ring_after_commit
-
-log = structlog.get_logger(__name__)
+from syndication.ledger.db import ring_after_commit
 
 GZIP_LEVEL = 6
 BROTLI_QUALITY = 5
@@ -241,39 +236,3 @@ def store(session: Session, feed: Feed, rendering: Rendering, seq: int) -> bool:
     feed.uneven = feed.uneven or rendering.uneven
     session.flush()
     return True
-
-
-def owed(session: Session, limit: int = 50) -> list[int]:
-    """Ids of feeds that are behind, without those that failed so often that they wait."""
-    behind = select(Feed.id).where(Feed.rendered_seq < Feed.wanted_seq, Feed.gone.is_(False))
-    query = behind.order_by(Feed.kind == "composed", Feed.id)  # what single readers put together comes last
-    return list(session.scalars(query.where(~attempts.waits(session, "feed", Feed.id)).limit(limit)))
-
-
-def render_owed(db: Database, base_url: str, limit: int = 50) -> int:
-    """Renders feeds that are behind, each in its own transaction; how many. One that fails is logged and stays owed."""
-    with db.reading() as session:
-        works = {attempts.named("feed", feed_id): feed_id for feed_id in owed(session, limit)}
-    done = 0
-    for work in (work for part in attempts.in_turn(db, list(works)) for work in part):
-        try:
-            done += render_one(db, base_url, works[work], work)
-        except SyndicationError as error:
-            log.error("a feed cannot be rendered; it keeps its last good bytes", feed=works[work], reason=str(error))
-            with db.transaction() as session:
-                attempts.failed(session, work, str(error))
-    return done
-
-
-def render_one(db: Database, base_url: str, feed_id: int, work: str = "") -> bool:
-    """Renders one feed on a snapshot and stores it, unless a newer rendering is there; `work` is the attempt that ends so."""
-    with db.reading() as session:
-        feed = session.get_one(Feed, feed_id)
-        publication = session.get_one(Publication, feed.publication_id)
-        rendered = render(session, publication, feed, base_url)
-        seq = publication.seq
-    with db.transaction() as session:
-        stored = store(session, session.get_one(Feed, feed_id), rendered, seq)
-        if work:
-            attempts.finished(session, [work])
-    return stored

@@ -1,7 +1,7 @@
 """Work that was begun and not finished, counted: what always kills its worker, or always fails, waits longer and longer.
 
 Guarantees: a try is counted before the work begins, so that a crash counts too; the first two are free, since workers are
-also killed for no fault of their work; what is finished is forgotten.
+also killed for no fault of their work; what is finished is forgotten; under a lease, one process at a time has a piece of work.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, String, cast, delete, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, exists, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -37,31 +37,32 @@ def named(kind: str, id_: int) -> str:
     return f"{kind}:{id_}"
 
 
-def begin(session: Session, works: Sequence[str]) -> dict[str, int]:
-    """Of `works` those that may be tried now → which try it is. Counted when this commits."""
+def begin(session: Session, works: Sequence[str], lease: timedelta = timedelta(0)) -> dict[str, int]:
+    """Of `works` those that may be tried now → which try it is. Counted when this commits; until the lease is over, or the try
+    has failed, nobody else may try them. Of two that begin the same under a lease one gets it."""
     if not works:
         return {}
     now = ledger_now(session)
     rows = {row.work: row for row in session.scalars(select(Attempt).where(among(session, Attempt.work, works)))}
     ready = {work: rows[work].tries + 1 if work in rows else 1 for work in works}
     ready = {work: tries for work, tries in ready.items() if work not in rows or rows[work].due_at <= now}
+    begun: set[str] = set()
     if ready:
         dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
         statement = dialect.insert(Attempt).values(
             [
-                {"work": work, "tries": tries, "begun_at": now, "due_at": now + _pause(tries), "reason": ""}
-                for work, tries in ready.items()
+                {"work": work, "tries": tries, "begun_at": now, "due_at": now + max(lease, _pause(tries)), "reason": ""}
+                for work, tries in sorted(ready.items())  # in one order, so that two who begin the same wait in turn
             ]
         )
         fresh = statement.excluded
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[Attempt.work],
-                set_={"tries": Attempt.tries + 1, "begun_at": fresh.begun_at, "due_at": fresh.due_at, "reason": ""},
-            ),
-            execution_options={"synchronize_session": False},
-        )
-    return ready
+        taken = statement.on_conflict_do_update(
+            index_elements=[Attempt.work],
+            set_={"tries": Attempt.tries + 1, "begun_at": fresh.begun_at, "due_at": fresh.due_at, "reason": ""},
+            where=Attempt.due_at <= now,
+        ).returning(Attempt.work)
+        begun.update(session.execute(taken, execution_options={"synchronize_session": False}).scalars())
+    return {work: tries for work, tries in ready.items() if work in begun}
 
 
 def in_turn(db: Database, works: Sequence[str]) -> Iterator[list[str]]:
@@ -74,8 +75,9 @@ def in_turn(db: Database, works: Sequence[str]) -> Iterator[list[str]]:
     fresh = [work for work in works if work not in before]
     if fresh:
         with db.transaction() as session:
-            begin(session, fresh)
-        yield fresh
+            ready = begin(session, fresh)
+        if ready:
+            yield list(ready)
     for work in sorted(before, key=lambda work: before[work].tries):
         with db.transaction() as session:
             ready = begin(session, [work])
@@ -83,12 +85,23 @@ def in_turn(db: Database, works: Sequence[str]) -> Iterator[list[str]]:
             yield [work]
 
 
+def take(session: Session, works: Sequence[str], lease: timedelta) -> list[str]:
+    """As `in_turn`, its first turn alone, in this transaction: what is the caller's to do until the lease is over."""
+    before = unfinished(session, works)
+    if fresh := list(begin(session, [work for work in works if work not in before], lease)):
+        return fresh
+    for work in sorted(before, key=lambda work: before[work].tries):
+        if begin(session, [work], lease):
+            return [work]
+    return []
+
+
 def failed(session: Session, work: str, reason: str) -> None:
-    """Why this try came to nothing; it waits as long as its number of tries says."""
-    session.execute(
-        update(Attempt).where(Attempt.work == work).values(reason=reason[:1_000]),
-        execution_options={"synchronize_session": False},
-    )
+    """Why this try came to nothing; it waits as long as its number of tries says, and its lease is over."""
+    row = session.get(Attempt, work)
+    if row is not None:
+        row.reason, row.due_at = reason[:1_000], row.begun_at + _pause(row.tries)
+        session.flush()
 
 
 def finished(session: Session, works: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from syndication.ledger.states import DELIVERY, move
 
 TRANSACTIONAL = "transactional"
 WITH_ISSUE = "the issue was cancelled"
+_AT_ONCE = 1  # priority: what goes before daily and weekly digests
 LAST_ANSWER = "; the last answer: "
 LOST = "the reply was lost: the worker ended while this mail was on the wire"
 RESEND_AFTER = timedelta(seconds=30)  # times the tries: a lost confirmation is wanted soon
@@ -69,15 +70,23 @@ class Outcome:
     slot_at: datetime | None = None
 
 
-def anything_due(session: Session, kinds: Sequence[str]) -> bool:
+def anything_due(session: Session, kinds: Sequence[str], *, at_once: bool = False) -> bool:
     """Whether a claim would find something; takes no lock."""
-    return session.execute(_due(session, kinds).limit(1)).first() is not None
+    return session.execute(_due(session, kinds, at_once).limit(1)).first() is not None
 
 
 def claim(
-    session: Session, *, host: str, journal: str, size: int, lease_seconds: int, kinds: Sequence[str]
+    session: Session,
+    *,
+    host: str,
+    journal: str,
+    size: int,
+    lease_seconds: int,
+    kinds: Sequence[str],
+    at_once: bool = False,
 ) -> Claim | None:
-    """Leases up to `size` deliveries that are due, transactional first, for the worker that writes `journal` on `host`.
+    """Leases up to `size` deliveries that are due, transactional first, for the worker that writes `journal` on `host`;
+    `at_once`: of what goes before daily and weekly digests only.
 
     Edition by edition within an issue: each is compiled once, however many there are.
     """
@@ -86,7 +95,9 @@ def claim(
     session.add(lease)
     session.flush()
     chosen = (
-        _due(session, kinds).order_by(Delivery.priority, Delivery.due_at, Delivery.edition_id, Delivery.id).limit(size)
+        _due(session, kinds, at_once)
+        .order_by(Delivery.priority, Delivery.due_at, Delivery.edition_id, Delivery.id)
+        .limit(size)
     )
     picked = chosen.with_for_update(skip_locked=True, of=Delivery).cte("picked")
     rows = session.execute(
@@ -216,14 +227,15 @@ def _after(outcome: Outcome, kind: str, attempts: int, ladder: Sequence[int], no
     return Change(outcome.delivery_id, state, tried, reply, due_at, None)
 
 
-def _due(session: Session, kinds: Sequence[str]) -> Select[int]:
+def _due(session: Session, kinds: Sequence[str], at_once: bool) -> Select[int]:
     held = select(Issue.id).where(or_(Issue.paused, Issue.state == "cancelled"))
-    return select(Delivery.id).where(
+    found = select(Delivery.id).where(
         _CLAIMABLE,
         Delivery.due_at <= ledger_now(session),
         Delivery.kind.in_(kinds),
         or_(Delivery.issue_id.is_(None), Delivery.issue_id.not_in(held)),
     )
+    return found.where(Delivery.priority <= _AT_ONCE) if at_once else found
 
 
 def _expired(session: Session, grace_seconds: int) -> Select[int]:

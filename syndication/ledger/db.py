@@ -78,8 +78,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent look; whatever the block changes is rolled back. What it loaded stays readable, detached."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """A consistent look; whatever the block changes is rolled back. What it loaded stays readable, detached. What is
+        asked again and again may be kept in `session.info["looked_up"]`, since nothing changes meanwhile."""
+        with Session(self.engine, expire_on_commit=False, info={"looked_up": {}}) as session:
             if not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             try:

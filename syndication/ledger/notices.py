@@ -12,6 +12,14 @@ from syndication.ledger.content import Notice, Publication
 
 def current(session: Session, publication_id: int, language: str) -> PublishedNotice:
     """The notice for a text in `language`: that tag, else its base language, else the publication's language."""
+    known: dict[tuple[int, str], PublishedNotice] = session.info.get("looked_up", {})
+    asked = publication_id, language
+    if asked not in known:
+        known[asked] = _current(session, publication_id, language)
+    return known[asked]
+
+
+def _current(session: Session, publication_id: int, language: str) -> PublishedNotice:
     own = language_of(session, publication_id)
     for tag in dict.fromkeys((language, language.split("-")[0], own, own.split("-")[0])):
         notice = session.scalars(

@@ -55,10 +55,10 @@ class Dispatch:
 
     def __init__(
         self, wiring: Wiring, journal: Journal, kinds: Sequence[str], *, limit: int | None, claim_until: float,
-        troubled: bool = False,
+        troubled: bool = False, at_once: bool = False,
     ) -> None:  # fmt: skip
         self._flight, self._journal = wiring.settings.journal_flight, journal
-        self._slices = Slices(wiring, journal, kinds, limit=limit, claim_until=claim_until)
+        self._slices = Slices(wiring, journal, kinds, limit=limit, claim_until=claim_until, at_once=at_once)
         self._ready: deque[Parcel] = deque()
         self._from: dict[str, Addressed] = {}
         self._error: Exception | None = None

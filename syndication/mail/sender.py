@@ -71,8 +71,10 @@ def send_due(
     *,
     kinds: Sequence[str] = ("transactional", "digest"),
     limit: int | None = None,
+    at_once: bool = False,
 ) -> int:
-    """Sends what is due, transactional mail first, until nothing is, `limit` is reached or a task's time is nearly over.
+    """Sends what is due, transactional mail first, until nothing is, `limit` is reached or a task's time is nearly over;
+    `at_once`: only what waits for no digest.
 
     The number of deliveries dealt with. A relay that cannot be used ends the round; the rest stays pending.
     """
@@ -82,9 +84,8 @@ def send_due(
     mine = journal.of_this_process(journals_dir(wiring))
     with wiring.db.reading() as session:
         troubled = standing(session) is not None
-    dispatch = Dispatch(
-        wiring, mine, wanted, limit=limit, claim_until=clock.monotonic() + CLAIM_UNTIL * seconds, troubled=troubled
-    )
+    until = clock.monotonic() + CLAIM_UNTIL * seconds
+    dispatch = Dispatch(wiring, mine, wanted, limit=limit, claim_until=until, troubled=troubled, at_once=at_once)
     try:
         transport.carry(dispatch, patience=ANSWERED_UNTIL * seconds)
     except LimitReached as reached:

@@ -57,13 +57,20 @@ class Slices:
     """`open` are being sent; `claimed` counts deliveries; `packing` makes their messages."""
 
     def __init__(
-        self, wiring: Wiring, journal: Journal, kinds: Sequence[str], *, limit: int | None, claim_until: float
+        self,
+        wiring: Wiring,
+        journal: Journal,
+        kinds: Sequence[str],
+        *,
+        limit: int | None,
+        claim_until: float,
+        at_once: bool = False,
     ) -> None:
         self.open: list[Slice] = []
         self.claimed = 0
         self.error: Exception | None = None
         self.packing = Packing(wiring)
-        self._wiring, self._journal, self._kinds = wiring, journal, kinds
+        self._wiring, self._journal, self._kinds, self._at_once = wiring, journal, kinds, at_once
         self._limit, self._claim_until = limit, claim_until
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._coming: Future[Slice | None] | None = None
@@ -169,7 +176,7 @@ class Slices:
             with self._wiring.db.transaction() as session:
                 claim = claims.claim(
                     session, host=mine.host, journal=mine.name, size=size, lease_seconds=settings.lease_seconds,
-                    kinds=self._kinds,
+                    kinds=self._kinds, at_once=self._at_once,
                 )  # fmt: skip
                 if claim is not None:
                     self._leased.add(claim.lease_id)
@@ -195,7 +202,7 @@ class Slices:
         """
         while True:
             with self._wiring.db.reading() as session:
-                if claims.anything_due(session, self._kinds):
+                if claims.anything_due(session, self._kinds, at_once=self._at_once):
                     return destinations.restricted(session)
                 waits = self._alone and "digest" in self._kinds
                 if not (waits and destinations.anybodys_turn_soon(session, ledger_now(session))):

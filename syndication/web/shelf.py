@@ -181,24 +181,27 @@ class Shelf:
         if publication is None:
             return None, {}
         series = session.execute(select(Series.slug, Series.title, Series.created_at).order_by(Series.title)).all()
-        base = self._base_url
+        base, known = self._base_url, set(names)
         outlines = [Outline(publication.name, feed_url(base, "all", "atom"), f"{base}/")] if "all" in names else []
         outlines += [
             Outline(f"{publication.name}: {s.title}", feed_url(base, s.slug, "atom"), series_url(base, s.slug))
             for s in series
-            if s.slug in names
+            if s.slug in known
         ]
         own = select(Feed.name, Feed.title).where(Feed.kind == "named").order_by(Feed.title, Feed.name)
         outlines += [
             Outline(title, feed_url(base, name, "atom"), feed_page_url(base, name))
             for name, title in session.execute(own)
-            if name in names
+            if name in known
         ]
         created = max((publication.created_at, *(s.created_at for s in series)))
         body = opml_bytes(publication.name, created, tuple(outlines))
         fixed = _fixed("text/x-opml", f"{base}{OPML_PATH}")
         # No date: a feed that leaves the list leaves none behind, and who knows only dates would not hear of it.
         document = Document(0, "opml", hashlib.sha256(body).hexdigest()[:32], None, fixed)
+        before = self.documents.get(OPML_PATH)
+        if before is not None and before.etag == document.etag:
+            return document, self._opml
         return document, {"gzip": gzip.compress(body, mtime=0), "br": brotli.compress(body)}
 
 

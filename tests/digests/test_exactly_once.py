@@ -269,7 +269,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         """The worker is killed after the first chunk that made a delivery."""
 
         def die(name: str, *_: object) -> None:
-            if name == "mail.send_due":
+            if name in {"mail.send_due", "mail.send_at_once"}:
                 raise Killed
 
         self.db.ring = die

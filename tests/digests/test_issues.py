@@ -329,9 +329,9 @@ def test_hints_ring_after_the_first_chunk_and_at_the_end(world: World) -> None:
             world.join(world.series[0], "at-once")
         world.publish()
         [issue] = issues.cut_due(world.db)
-        assert rung == [("digests.freeze", issue)]
+        assert rung == [("digests.freeze_at_once", issue)]
         issues.freeze(world.db, issue, chunk=1)
-    assert rung[1:] == [("mail.send_due", issue), ("mail.send_due", issue)]
+    assert rung[1:] == [("mail.send_at_once", issue), ("mail.send_due", issue)]
 
 
 def test_a_cut_by_hand_is_for_everybody_at_that_cadence(world: World) -> None:

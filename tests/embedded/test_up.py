@@ -46,7 +46,10 @@ def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
         assert "works in this data directory already" in again.stderr
         assert [e["state"] for e in json.loads(service.run("entries", "--json").stdout)] == ["published"]
 
-        words = ("worker@", "mail-worker@", "push-worker@", "transactional-worker@", "valkey-server")
+        words = (
+            "worker@", "at-once-worker@", "digest-worker@", "mail-worker@", "push-worker@", "transactional-worker@",
+            "valkey-server",
+        )  # fmt: skip
         victims = [service.child(word) for word in words]
         for victim in victims:
             assert victim is not None
@@ -68,7 +71,8 @@ def test_each_queue_has_one_worker_and_confirmations_one_of_their_own() -> None:
     heard = [part[part.index("-Q") + 1].split(",") for _, part in _commands(Settings()) if "-Q" in part]
     assert sorted(queue for queues in heard for queue in queues) == sorted(set(QUEUES.values()))
     assert ["transactional"] in heard
-    assert len({part[part.index("-n") + 1] for _, part in _commands(Settings()) if "-n" in part}) == len(heard)
+    named = [part[part.index("worker") :] for _, part in _commands(Settings()) if "worker" in part]
+    assert len({part[part.index("-n") + 1] for part in named}) == len(heard)
 
 
 def test_a_confirmation_overtakes_an_issue_that_a_slow_relay_takes(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from syndication.audience import subscribing
 from syndication.audience.wishes import Evidence, Form
 from syndication.digests.issues import cut_due
 from syndication.errors import DisclaimerBreach
-from syndication.feeds.artifacts import render_owed
 from syndication.feeds.formats import FORMATS
+from syndication.feeds.owing import render_owed
 from syndication.ledger import notices
 from syndication.ledger.content import Artifact, Entry, Publication, Series
 from syndication.ledger.mailings import Delivery, Letter

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syndication.errors import BadInput, DisclaimerBreach
+from syndication.feeds import disclaimers
 from syndication.feeds.disclaimers import STANDARD, count_html, count_text, linked_text, render_notice, require_once
 
 TEXT, HTML = render_notice(STANDARD["en"], name="Tide & Co", supporters_url="https://t.example/s?a=1&b=2")
@@ -162,3 +163,25 @@ def test_a_link_with_parentheses_is_a_link_and_what_is_none_is_refused() -> None
         with pytest.raises(BadInput, match="link of the disclaimer") as error:
             render_notice(f"Tideway speaks for itself. [Supporters]({address}).", name="Tideway", language="en")
         assert "%28" in error.value.remedy
+
+
+def test_a_text_that_was_counted_is_not_parsed_again_and_any_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    real = disclaimers._texts
+
+    def texts(markup: str) -> tuple[str, str]:
+        parsed.append(markup)
+        return real(markup)
+
+    monkeypatch.setattr(disclaimers, "_texts", texts)
+    text = f"<p>Once, and again.</p>{HTML}"
+    for _ in range(3):
+        require_once(text, TEXT, channel="c", template="t")
+    assert parsed == [text]
+    for broken in (text + HTML, text.replace("independent", "dependent"), f"<div hidden>{text}</div>"):
+        for _ in range(2):  # a refusal is not remembered
+            with pytest.raises(DisclaimerBreach):
+                require_once(broken, TEXT, channel="c", template="t")
+        assert parsed[-2:] == [broken, broken]
+    with pytest.raises(DisclaimerBreach):
+        require_once(text, TEXT + " And more.", channel="c", template="t")  # the same text, another notice

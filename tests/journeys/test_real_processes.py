@@ -80,7 +80,7 @@ def test_the_whole_way_with_the_broker_wiped_and_restarted(tmp_path: Path, fresh
         broker() as (server, broker_url, socket),
         Service(tmp_path, database=fresh_postgresql, broker=broker_url, mail=sink.url) as service,
     ):
-        service.start("web", "publish-worker", "mail-worker", "transactional-worker", "beat")
+        service.start("web", "publish-worker", "digest-worker", "mail-worker", "transactional-worker", "beat")
         browser = requests.Session()
 
         def feed() -> list[str]:

@@ -78,3 +78,24 @@ def test_more_works_than_a_statement_has_parameters(db: Database) -> None:
     with db.transaction() as session:
         attempts.finished(session, works)
         assert attempts.unfinished(session, works) == {}
+
+
+def test_what_is_taken_is_nobody_else_s_until_its_lease_is_over_or_the_try_failed(db: Database) -> None:
+    lease = timedelta(seconds=10)
+
+    def taken(*works: str) -> list[str]:
+        with db.transaction() as session:
+            return sorted(attempts.take(session, works, lease))
+
+    assert taken("a:1", "a:2") == ["a:1", "a:2"]
+    assert taken("a:1", "a:2", "a:3") == ["a:3"]
+    assert taken("a:1", "a:2", "a:3") == []
+    with db.transaction() as session:
+        attempts.failed(session, "a:3", "no template")
+    assert taken("a:1", "a:2", "a:3") == ["a:3"]
+    with clock.shifted(
+        lease + timedelta(seconds=1)
+    ):  # whoever had them died: each alone, to find out which of them kills
+        assert taken("a:1", "a:2") == ["a:1"]
+        assert taken("a:1", "a:2") == ["a:2"]
+        assert taken("a:1", "a:2") == []

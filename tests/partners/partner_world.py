@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 from sqlalchemy import select
 
-from syndication.feeds.artifacts import render_owed
+from syndication.feeds.owing import render_owed
 from syndication.ledger.db import Database
 from syndication.ledger.lookup import the_publication
 from syndication.ledger.tables import Pull

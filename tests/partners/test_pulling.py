@@ -12,7 +12,7 @@ import brotli
 import pytest
 from starlette.testclient import TestClient
 
-from syndication.feeds.artifacts import render_owed
+from syndication.feeds.owing import render_owed
 from syndication.ledger.db import Database
 from syndication.partners import pulling
 from syndication.publishing import correct, publish, withdraw

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from syndication import clock, embargo, press, publishing
 from syndication.errors import BadInput, Conflict, DisclaimerBreach, NeedsHuman
-from syndication.feeds import artifacts
+from syndication.feeds import artifacts, owing
 from syndication.feeds.disclaimers import STANDARD, count_html
 from syndication.ledger import notices
 from syndication.ledger.content import Artifact, Draft, Entry, Feed, Publication
@@ -242,13 +242,13 @@ def test_partner_feeds_become_owed_and_are_found(db: Database, new_entry: NewEnt
         owner = session.get_one(Publication, 1)
         artifacts.ensure_feed(session, owner, "scope-a", "scope", [1], private=True)
         other = artifacts.ensure_feed(session, owner, "scope-b", "scope", [2], private=True).id
-    while artifacts.render_owed(db, BASE):
+    while owing.render_owed(db, BASE):
         pass
     publishing.publish(db, BASE, [new_entry("one")])
     with db.reading() as session:
-        assert [session.get_one(Feed, i).name for i in artifacts.owed(session)] == ["scope-a", "in.en"]
+        assert [session.get_one(Feed, i).name for i in owing.owed(session)] == ["scope-a", "in.en"]
         assert session.get_one(Feed, other).rendered_seq == 0
-    assert artifacts.render_owed(db, BASE) == 2
+    assert owing.render_owed(db, BASE) == 2
 
 
 def test_an_older_rendering_never_replaces_a_newer_one(db: Database, new_entry: NewEntry) -> None:

@@ -17,7 +17,8 @@ from syndication import clock, publishing
 from syndication.cli.main import build
 from syndication.content import MediaFile
 from syndication.errors import Conflict, NeedsHuman
-from syndication.feeds.artifacts import ensure_feed, render_owed
+from syndication.feeds.artifacts import ensure_feed
+from syndication.feeds.owing import render_owed
 from syndication.ledger.content import Entry, Feed, Publication, Series
 from syndication.renaming import rename_entry, rename_series
 from syndication.tree import export as exporting

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 
 from syndication import clock
 from syndication.content import MediaFile
-from syndication.feeds.artifacts import ensure_feed, render_owed
+from syndication.feeds.artifacts import ensure_feed
 from syndication.feeds.disclaimers import STANDARD
+from syndication.feeds.owing import render_owed
 from syndication.ledger.content import Entry, Media, Publication, Series
 from syndication.ledger.db import Database
 from syndication.ledger.partners import Partner

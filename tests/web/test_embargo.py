@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from syndication import clock, embargo, publishing
+from syndication.feeds import owing
 from syndication.intake.importer import import_paths
 from syndication.ledger.content import Entry, Feed, Publication
 from syndication.partners import keys
@@ -61,7 +62,7 @@ def test_nothing_of_an_embargoed_entry_can_be_seen(wiring: Wiring, client: TestC
     with db.transaction() as session:
         token = keys.add(session, session.query(Publication).one(), "Quay", ["boats"]).token
     publishing.rerender_all(db, BASE)
-    while publishing.artifacts.render_owed(db, BASE):
+    while owing.render_owed(db, BASE):
         pass
     with clock.frozen(clock.now()):
         before = seen(client, token)
@@ -95,14 +96,14 @@ def test_nothing_of_an_embargoed_entry_can_be_seen(wiring: Wiring, client: TestC
         assert client.get(images["secret"]).status_code == client.get(f"/media/{'0' * 64}.png").status_code == 404
     with clock.shifted(timedelta(days=1, seconds=1)):
         assert [c.act for c in embargo.publish_due(db, BASE)] == ["published"]
-        while publishing.artifacts.render_owed(db, BASE):
+        while owing.render_owed(db, BASE):
             pass
         after = seen(client, token)
         for place in ("/", "/series/boats/", "/series/boats/secret/", "/feeds/all.rss", "/feeds/boats.json", *PRIVATE):
             assert SECRET in str(after[place]), place
         assert client.get(images["secret"]).status_code == 200
         publishing.withdraw(db, BASE, entry.entry_id, "Too early.")
-        while publishing.artifacts.render_owed(db, BASE):
+        while owing.render_owed(db, BASE):
             pass
         assert client.get("/series/boats/secret/").status_code == 410
         assert client.get(images["secret"]).status_code == 404

@@ -1,0 +1,90 @@
+"""Mail at once waits for no digest: frozen by the hint of its own, claimed without the others, by workers of its own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from digest_world import START, World
+
+from syndication import clock
+from syndication.cli.up import NICE, _commands, _workers
+from syndication.digests import freezing, issues
+from syndication.hints import QUEUES
+from syndication.ledger import claims
+from syndication.mail.sender import DIGESTS
+from syndication.settings import Settings
+from syndication.sweeping import OWED
+
+
+def both_cut(world: World) -> tuple[int, int]:
+    """An entry, and the issues that bring it: (at once, daily)."""
+    world.join(world.series[0], "at-once")
+    world.join(world.series[0], "daily")
+    world.publish()
+    [at_once] = issues.cut(world.db, "at-once", now=True)
+    [daily] = issues.cut(world.db, "daily", now=True)
+    return at_once, daily
+
+
+def test_each_freeze_is_found_by_its_own_sweep(world: World) -> None:
+    with clock.frozen(START):
+        at_once, daily = both_cut(world)
+        with world.db.reading() as session:
+            assert OWED["digests.freeze_at_once"].find(session) == [(at_once,)]
+            assert OWED["digests.freeze"].find(session) == [(daily,)]
+            assert freezing.owed(session) == [at_once, daily]
+
+
+def test_the_beginning_is_as_much_as_somebody_is_owed_and_another_worker_is_rung_for_the_rest(world: World) -> None:
+    rung: list[tuple[object, ...]] = []
+    with clock.frozen(START):
+        for series in (1, 1, 0, 0, 0):
+            world.join(world.series[series], "at-once")
+        entry = world.publish()
+        [issue] = issues.cut_due(world.db)
+        world.db.ring = lambda name, *args: rung.append((name, *args))
+        freezing.freeze_counted(world.db, issue, chunk=1, beginning=True)
+        assert rung == [("mail.send_at_once", issue), ("digests.freeze", issue)]
+        world.equation()
+        with world.db.reading() as session:
+            assert OWED["digests.freeze_at_once"].find(session) == []
+            assert OWED["digests.freeze"].find(session) == [(issue,)]
+        freezing.freeze_counted(world.db, issue, chunk=1)
+        world.equation()
+        assert [i.eligible for i in world.issues() if i.id == issue] == [3]
+        assert entry is not None
+
+
+def test_who_sends_at_once_leaves_digests_and_who_sends_digests_takes_what_goes_first(world: World) -> None:
+    with clock.frozen(START):
+        at_once, daily = both_cut(world)
+        issues.freeze(world.db, daily)
+    with clock.frozen(START + timedelta(seconds=5)):
+        with world.db.reading() as session:
+            assert OWED["mail.send_at_once"].find(session) == []
+            assert OWED["mail.send_due"].find(session) == [()]
+        issues.freeze(world.db, at_once)
+
+        def claimed(*, only_at_once: bool) -> list[int | None]:
+            with world.db.transaction() as session:
+                claim = claims.claim(
+                    session, host="h", journal="j", size=1, lease_seconds=60, kinds=DIGESTS, at_once=only_at_once
+                )
+                found = [row.issue_id for row in claim.rows] if claim else []
+                session.rollback()
+                return found
+
+        assert claimed(only_at_once=True) == [at_once]
+        assert claimed(only_at_once=False) == [at_once]
+        with world.db.reading() as session:
+            assert OWED["mail.send_at_once"].find(session) == [()]
+
+
+def test_what_can_wait_yields_the_processors() -> None:
+    heard = {name: queues.split(",") for name, queues, _ in _workers(Settings())}
+    for name, command in _commands(Settings()):
+        assert command[:2] == ["nice", "-n"] if name in NICE else command[0] != "nice"
+    unhurried = {queue for name in NICE for queue in heard[name]}
+    assert {QUEUES[hint] for hint in ("digests.freeze", "mail.send_due")} <= unhurried
+    for hint in ("publish.render_owed", "digests.cut_due", "digests.freeze_at_once", "mail.send_at_once"):
+        assert QUEUES[hint] not in unhurried
