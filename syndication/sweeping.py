@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from syndication import defining, embargo, publishing
+from syndication import composing, defining, embargo, publishing
 from syndication.audience import forgetting
 from syndication.digests import bundling, freezing, issues
 from syndication.errors import SyndicationError
@@ -94,7 +94,7 @@ OWED: dict[str, Owed] = {
         _render,
     ),
     "publish.forget_unused": Owed(
-        lambda session: _when(defining.anything_unused(session)), lambda wiring: defining.forget_unused(wiring.db)
+        lambda session: _when(composing.anything_unused(session)), lambda wiring: composing.forget_unused(wiring.db)
     ),
     "digests.cut_due": Owed(
         lambda session: _when(issues.anything_to_cut(session)),

@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from syndication import clock
-from syndication.defining import compose, moved_to, note_asked
+from syndication.composing import compose, note_asked
+from syndication.defining import moved_to
 from syndication.errors import SyndicationError, TryLater
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.naming import parsed

@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from syndication import defining, publishing
+from syndication import composing, defining, publishing
 from syndication.content import Author
 from syndication.defining import Definition
 from syndication.errors import BadInput, Conflict
@@ -222,7 +222,7 @@ def test_a_digest_feed_has_one_item_for_each_day_that_is_over(
 
 
 def test_made_up_names_fill_nothing(wiring: Wiring, coast: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(defining, "COMPOSED", 3)
+    monkeypatch.setattr(composing, "COMPOSED", 3)
     monkeypatch.setattr(ondemand, "A_MINUTE", 6)
     names = [
         f"{a}+{b}"
@@ -243,7 +243,7 @@ def test_a_forgotten_feed_comes_back_as_it_was(wiring: Wiring, client: TestClien
     with wiring.db.transaction() as session:
         feed = defining.feed_named(session, "ferries+floods")
         assert feed.asked_at is not None
-        feed.asked_at -= defining.UNUSED + timedelta(days=1)
+        feed.asked_at -= composing.UNUSED + timedelta(days=1)
     do(wiring, "publish.forget_unused")
     with wiring.db.reading() as session:
         assert session.scalar(select(func.count()).select_from(Feed).where(Feed.kind == "composed")) == 0
@@ -256,7 +256,7 @@ def test_a_feed_made_after_another_was_forgotten_is_seen(wiring: Wiring, coast: 
     with browser(wiring) as client:
         assert client.get("/feeds/ferries+floods.atom").status_code == 200
         with wiring.db.transaction() as session:
-            defining._forget(session, [defining.feed_named(session, "ferries+floods").id])
+            composing._forget(session, [defining.feed_named(session, "ferries+floods").id])
         assert client.get("/feeds/ferries+in.de.atom").status_code == 200
         assert client.get("/feeds/ferries+floods.atom").status_code == 200
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from syndication import clock, defining, publishing
+from syndication import clock, composing, defining, publishing
 from syndication.audience.wishes import known_series
 from syndication.defining import Definition
 from syndication.errors import BadInput, Conflict
@@ -113,8 +113,8 @@ def test_a_feed_that_is_forgotten_comes_back_with_its_ids(db: Database, client: 
     with db.transaction() as session:
         feed = defining.feed_named(session, "floods+slow-boats")
         assert feed.asked_at is not None
-        feed.asked_at -= defining.UNUSED * 2
-    defining.forget_unused(db)
+        feed.asked_at -= composing.UNUSED * 2
+    composing.forget_unused(db)
     again = client.get("/feeds/floods+slow-boats.atom").content
     assert again.split(b"<id>")[1].split(b"<")[0] == was
 
