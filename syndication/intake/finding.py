@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -85,7 +86,7 @@ def _tree(db: Database, looked: Looked, root: Path, wanted: Path, report: Import
             continue
         try:
             stays_inside(folder, root, f"{folder.name}/")
-            series = once_more(db, lambda session, folder=folder: keep_series(session, folder))  # type: ignore[misc]
+            series = once_more(db, partial(keep_series, folder=folder))
         except SyndicationError as error:
             report.fail(error, f"{folder.name}/{SERIES}")
             if wanted != root:

@@ -15,23 +15,12 @@ from syndication import publishing
 from syndication.feeds import archives, layout
 from syndication.ledger.content import Entry, Feed, FeedPage
 from syndication.ledger.db import Database
-from syndication.publishing import catch_up, publish, rerender_all
-from syndication.settings import Settings
-from syndication.wiring import Wiring
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
-from tests.web.web_world import BASE, browser
+from syndication.publishing import catch_up, publish
+from tests.publishing.conftest import NewEntry, redraft
+from tests.web.web_world import BASE
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 HISTORY = "{http://purl.org/syndication/history/1.0}"
-
-
-@pytest.fixture
-def client(tmp_path, db: Database, publication: int):  # type: ignore[no-untyped-def]  # noqa: F811
-    wiring = Wiring(Settings(data_dir=tmp_path, database_url=db.url, feed_check_seconds=1e-9), BASE, "")
-    wiring.__dict__["db"] = db
-    rerender_all(db, BASE)
-    with browser(wiring) as client:
-        yield client
 
 
 class Reader:
@@ -98,7 +87,7 @@ def pages(db: Database, name: str = "all") -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("fmt", ["rss", "atom", "json"])
-def test_the_chain_goes_back_to_the_first(db: Database, client: TestClient, new_entry: NewEntry, fmt: str) -> None:  # noqa: F811
+def test_the_chain_goes_back_to_the_first(db: Database, client: TestClient, new_entry: NewEntry, fmt: str) -> None:
     publish(db, BASE, [new_entry(f"e{n}", series=1 + n % 2) for n in range(107)])
     reader = Reader(client)
     assert reader.ids(fmt) == published(db)
@@ -117,7 +106,7 @@ def test_the_chain_goes_back_to_the_first(db: Database, client: TestClient, new_
     assert b"history/1.0" not in newest
 
 
-def test_publishing_one_entry_makes_one_page_at_most(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_publishing_one_entry_makes_one_page_at_most(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     reader = Reader(client)
     for n in range(61):
         before = pages(db)
@@ -130,7 +119,7 @@ def test_publishing_one_entry_makes_one_page_at_most(db: Database, client: TestC
     assert {generation for _, generation in pages(db)} == {0}
 
 
-def test_whatever_happens_each_entry_stands_once(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_whatever_happens_each_entry_stands_once(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     """A long walk: publish, correct, withdraw, publish again, backfill, another notice. Pages keep their bytes or move."""
     chance, reader = random.Random(5), Reader(client)
     ids = [new_entry(f"first{n}", series=1 + n % 2) for n in range(70)]
@@ -170,7 +159,7 @@ def test_whatever_happens_each_entry_stands_once(db: Database, client: TestClien
 def test_a_correction_moves_its_page_and_the_newer_ones_and_no_other(
     db: Database,
     client: TestClient,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
 ) -> None:
     ids = [new_entry(f"e{n}") for n in range(100)]
     publish(db, BASE, ids)
@@ -189,7 +178,7 @@ def test_a_correction_moves_its_page_and_the_newer_ones_and_no_other(
     assert client.get(old[-1].removeprefix(BASE)).status_code == 200  # the oldest page is what it was
 
 
-def test_a_withdrawn_text_is_in_no_page(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_a_withdrawn_text_is_in_no_page(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     ids = [new_entry(f"e{n}", standfirst=f"Unique standfirst {n}.") for n in range(90)]
     publish(db, BASE, ids)
     reader = Reader(client)
@@ -204,7 +193,7 @@ def test_a_withdrawn_text_is_in_no_page(db: Database, client: TestClient, new_en
 def test_a_bulk_load_and_a_backfill_are_cut_by_the_worker(
     db: Database,
     client: TestClient,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
 ) -> None:
     publish(db, BASE, [new_entry(f"new{n}") for n in range(45)])
     start = datetime(2001, 1, 1, tzinfo=UTC)
@@ -226,7 +215,7 @@ def test_a_bulk_load_and_a_backfill_are_cut_by_the_worker(
     assert pages(db) == before  # nothing to do changes nothing
 
 
-def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     publish(db, BASE, [new_entry(f"e{n}") for n in range(200)])
     with db.transaction() as session:
         session.query(FeedPage).delete()
@@ -236,7 +225,7 @@ def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestCl
     assert Reader(client).ids("json") == published(db)
 
 
-def test_large_entries_make_smaller_documents(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_large_entries_make_smaller_documents(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     text = "<p>" + "The tide comes in. " * 2_000 + "</p>"
     publish(db, BASE, [new_entry(f"e{n}", body_html=f"{text}<p>{n}</p>") for n in range(30)])
     reader = Reader(client)
@@ -244,7 +233,7 @@ def test_large_entries_make_smaller_documents(db: Database, client: TestClient, 
     assert max(len(body) for body in reader.documents("rss")) <= layout.MAX_BYTES
 
 
-def test_every_page_keeps_to_http(db: Database, client: TestClient, new_entry: NewEntry) -> None:  # noqa: F811
+def test_every_page_keeps_to_http(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     publish(db, BASE, [new_entry(f"e{n}") for n in range(45)])
     address = Reader(client).older(client.get("/feeds/all.atom").content, "atom")
     assert address is not None
@@ -265,7 +254,7 @@ def test_every_page_keeps_to_http(db: Database, client: TestClient, new_entry: N
     assert client.get(path).status_code == 404
 
 
-def test_a_partners_feed_has_no_archive(db: Database, publication: int, new_entry: NewEntry) -> None:  # noqa: F811
+def test_a_partners_feed_has_no_archive(db: Database, publication: int, new_entry: NewEntry) -> None:
     with db.transaction() as session:
         session.execute(update(Feed).where(Feed.name == "ferries").values(private=True, kind="scope"))
     publish(db, BASE, [new_entry(f"e{n}") for n in range(60)])

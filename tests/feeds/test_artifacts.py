@@ -24,7 +24,7 @@ from syndication.publishing import catch_up, correct, publish, rerender_all, set
 from syndication.rendering import SHIPPED
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
+from tests.publishing.conftest import NewEntry, redraft
 from tests.web.web_world import browser
 
 BASE = "https://n.example"
@@ -43,7 +43,7 @@ def items(db: Database) -> list[dict[str, str]]:
     return found
 
 
-def test_no_document_is_larger_than_readers_take(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+def test_no_document_is_larger_than_readers_take(db: Database, new_entry: NewEntry) -> None:
     whole = "<p>" + "tide " * 12_000 + "</p>"
     publish(db, BASE, [new_entry(f"e{n}", body_html=whole) for n in range(PAGE)])
     sizes = [len(document(db, "all", fmt)) for fmt in FORMATS]
@@ -53,7 +53,7 @@ def test_no_document_is_larger_than_readers_take(db: Database, new_entry: NewEnt
     assert all("tide tide" in i["content_html"] for i in shown)
 
 
-def test_an_entry_too_long_for_a_feed_is_shown_by_its_beginning(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+def test_an_entry_too_long_for_a_feed_is_shown_by_its_beginning(db: Database, new_entry: NewEntry) -> None:
     others = [new_entry(f"e{n}") for n in range(FEWEST)]
     book = new_entry("book", body_html="<p>" + "tide " * 700_000 + "</p>", standfirst="A whole book.")
     publish(db, BASE, [*others, book])
@@ -73,8 +73,8 @@ def test_an_entry_too_long_for_a_feed_is_shown_by_its_beginning(db: Database, ne
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_a_new_notice_is_in_every_document_and_no_entry_looks_new(
     db: Database,
-    new_entry: NewEntry,  # noqa: F811
-    publication: int,  # noqa: F811
+    new_entry: NewEntry,
+    publication: int,
     fmt: str,
 ) -> None:
     publish(db, BASE, [new_entry("one"), new_entry("two")])
@@ -95,7 +95,7 @@ def test_a_new_notice_is_in_every_document_and_no_entry_looks_new(
         assert session.execute(select(Entry.id, Entry.published_at, Entry.updated_at, Entry.seq)).all() == dates
 
 
-def test_a_feed_knows_why_it_changed(db: Database, new_entry: NewEntry, publication: int) -> None:  # noqa: F811
+def test_a_feed_knows_why_it_changed(db: Database, new_entry: NewEntry, publication: int) -> None:
     def why(name: str = "ferries") -> list[str]:
         with db.reading() as session:
             newest: list[str] = session.scalars(select(Feed).where(Feed.name == name)).one().history[0]["why"]
@@ -141,7 +141,7 @@ def _other_part(session: Session) -> None:
 @pytest.mark.parametrize("change", [_rename_publication, _retitle_series, _other_hubs, _other_part, None])
 def test_what_is_no_change_of_an_entry_moves_no_date(
     db: Database,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     change: Callable[[Session], None] | None,
 ) -> None:
     """Names, settings and (None) the notice: other bytes, the same ids and dates in the feed and in its archive."""
@@ -173,7 +173,7 @@ def _dates(fmt: str, body: bytes) -> list[tuple[str, ...]]:
     ]
 
 
-def test_an_overridden_template_changes_pages_and_no_feed(db: Database, tmp_path: Path, new_entry: NewEntry) -> None:  # noqa: F811
+def test_an_overridden_template_changes_pages_and_no_feed(db: Database, tmp_path: Path, new_entry: NewEntry) -> None:
     publish(db, BASE, [new_entry("tides")])
     catch_up(db, BASE)
     before = {fmt: document(db, "all", fmt) for fmt in FORMATS}

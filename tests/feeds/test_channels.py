@@ -30,7 +30,7 @@ from syndication.settings import Settings
 from syndication.web.app import create_app
 from syndication.wiring import Wiring, open_wiring
 from tests.digests.digest_world import freeze_owed
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401  # fixtures
+from tests.publishing.conftest import NewEntry
 
 pytestmark = pytest.mark.sqlite_only
 BASE = "http://127.0.0.1:8000"
@@ -87,7 +87,7 @@ def client(wiring: Wiring) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def person(wiring: Wiring, publication: int) -> int:  # noqa: F811
+def person(wiring: Wiring, publication: int) -> int:
     """Somebody who confirmed and wants every entry at once; the delivery that carried the confirmation."""
     with wiring.db.transaction() as session:
         form = Form(email="ana@example.org", series=("all",), cadence="at-once")
@@ -120,7 +120,7 @@ def named(channel: Channel, said: str) -> bool:
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_a_feed_format_that_spoils_the_notice_stops_the_publish(
     wiring: Wiring,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     monkeypatch: pytest.MonkeyPatch,
     fmt: str,
     way: str,
@@ -153,7 +153,7 @@ def test_a_feed_format_that_spoils_the_notice_stops_the_publish(
 def test_a_page_that_spoils_the_notice_is_a_page_that_says_so(
     wiring: Wiring,
     client: TestClient,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     capsys: pytest.CaptureFixture[str],
     way: str,
 ) -> None:
@@ -172,7 +172,7 @@ def test_a_page_that_spoils_the_notice_is_a_page_that_says_so(
 def test_a_mail_that_spoils_the_notice_waits_and_says_why(
     wiring: Wiring,
     person: int,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     channel: Channel,
     way: str,
 ) -> None:
@@ -199,7 +199,7 @@ def test_view_in_browser_that_spoils_the_notice_is_not_shown(
     wiring: Wiring,
     client: TestClient,
     person: int,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     capsys: pytest.CaptureFixture[str],
     way: str,
 ) -> None:
@@ -225,7 +225,7 @@ def test_view_in_browser_that_spoils_the_notice_is_not_shown(
 def test_a_partners_record_that_spoils_the_notice_is_refused(
     wiring: Wiring,
     client: TestClient,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     address: str,
@@ -253,7 +253,7 @@ def test_a_partners_record_that_spoils_the_notice_is_refused(
 @pytest.mark.parametrize("where", ["body", "note", "series note"])
 def test_an_entry_that_says_the_notice_itself_goes_nowhere(
     wiring: Wiring,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     where: str,
 ) -> None:
     """Import refuses such a text; should one come by another way, the gate still counts two."""

@@ -1,13 +1,12 @@
 """The archive of each kind of feed: from the start by part, private, by day or week; and feeds that are whole without one."""
 
-# ruff: noqa: F811  # fixtures of other files are arguments here
-
 from __future__ import annotations
 
 import random
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -29,16 +28,16 @@ from syndication.press import touch
 from syndication.publishing import catch_up, publish
 from syndication.settings import Settings
 from tests.feeds.feed_world import breaks
-from tests.feeds.test_archives import Reader, client, pages  # noqa: F401  # a fixture
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
+from tests.feeds.test_archives import Reader, pages
+from tests.publishing.conftest import NewEntry, redraft
 from tests.web.web_world import BASE
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
 
 
-def define(db: Database, name: str, **said: object) -> str:
+def define(db: Database, name: str, **said: Any) -> str:
     with db.transaction() as session:
-        feed = defining.define(session, session.get_one(Publication, 1), Definition(name, "Title", **said))  # type: ignore[arg-type]
+        feed = defining.define(session, session.get_one(Publication, 1), Definition(name, "Title", **said))
         token = defining.new_token(session, feed) if feed.private else ""
     catch_up(db, BASE)
     return token

@@ -17,7 +17,7 @@ from syndication.ledger.content import Entry, Feed, Publication
 from syndication.ledger.db import Database
 from syndication.publishing import catch_up, publish
 from tests.feeds.feed_world import BASE, DAY, VIEW, feed, hard_view, item
-from tests.publishing.conftest import NewEntry, new_entry, publication  # noqa: F401  # fixtures
+from tests.publishing.conftest import NewEntry
 
 NOW = DAY + timedelta(days=300)
 
@@ -100,7 +100,7 @@ def test_faults_of_a_document(fmt: str) -> None:
     assert [one.level for one in lint.document(fmt, FORMATS[fmt].render(larger), twice.self_urls[fmt])] == ["error"]
 
 
-def test_an_error_stops_the_publish_with_entry_place_and_remedy(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+def test_an_error_stops_the_publish_with_entry_place_and_remedy(db: Database, new_entry: NewEntry) -> None:
     with pytest.raises(BadInput) as refused:
         publish(db, BASE, [new_entry("good"), new_entry("bad", body_html='<p><a href="tides.html">x</a></p>')])
     assert str(refused.value) == (
@@ -112,7 +112,7 @@ def test_an_error_stops_the_publish_with_entry_place_and_remedy(db: Database, ne
     assert states == {"good": "published", "bad": "draft"}  # it stops its own entry and no other
 
 
-def test_warnings_publish_and_are_told(db: Database, new_entry: NewEntry) -> None:  # noqa: F811
+def test_warnings_publish_and_are_told(db: Database, new_entry: NewEntry) -> None:
     entry = new_entry("one", title="Fish &amp; chips")
     publish(db, BASE, [entry])
     catch_up(db, BASE)

@@ -25,7 +25,7 @@ from syndication.feeds.disclaimers import count_html, count_text
 from syndication.ledger import notices
 from syndication.ledger.db import Database
 from syndication.publishing import correct, publish, withdraw
-from tests.publishing.conftest import NewEntry, new_entry, publication, redraft  # noqa: F401  # fixtures
+from tests.publishing.conftest import NewEntry, redraft
 from tests.sink import free_port
 from tests.web.live import Live, serving
 
@@ -41,13 +41,13 @@ def tool(name: str) -> str:
 
 
 @pytest.fixture
-def live(db: Database, db_url: str, tmp_path: Path, publication: int) -> Iterator[Live]:  # noqa: F811
+def live(db: Database, db_url: str, tmp_path: Path, publication: int) -> Iterator[Live]:
     with serving(db_url, tmp_path / "var", free_port(), feed_check_seconds=0.01) as live:
         yield live
 
 
 @pytest.fixture
-def published(db: Database, live: Live, new_entry: NewEntry) -> list[int]:  # noqa: F811
+def published(db: Database, live: Live, new_entry: NewEntry) -> list[int]:
     entries = [new_entry(f"e{n}", title=title, standfirst="In short.") for n, title in enumerate(TITLES)]
     publish(db, live.base, entries)
     return entries
@@ -116,7 +116,7 @@ def test_newsboat(
     published: list[int],
     notice: str,
     tmp_path: Path,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     fmt: str,
 ) -> None:
     path = f"/feeds/all.{fmt}"
@@ -168,7 +168,7 @@ def test_feedparser(
     db: Database,
     live: Live,
     published: list[int],
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     fmt: str,
 ) -> None:
     address = f"{live.base}/feeds/all.{fmt}"
@@ -223,7 +223,7 @@ def test_reader(
     live: Live,
     published: list[int],
     notice: str,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     fmt: str,
 ) -> None:
     path = f"/feeds/all.{fmt}"
@@ -266,7 +266,7 @@ def test_rss2email(
     published: list[int],
     notice: str,
     tmp_path: Path,
-    new_entry: NewEntry,  # noqa: F811
+    new_entry: NewEntry,
     fmt: str,
 ) -> None:
     box = tmp_path / "box"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -36,9 +37,9 @@ def slugs(client: TestClient, name: str) -> list[str]:
     return [item["url"].split("/")[-2] for item in response.json()["items"]]
 
 
-def define(db: Database, name: str, **said: object) -> str:
+def define(db: Database, name: str, **said: Any) -> str:
     with db.transaction() as session:
-        feed = defining.define(session, session.get_one(Publication, 1), Definition(name, f"Title of {name}", **said))  # type: ignore[arg-type]
+        feed = defining.define(session, session.get_one(Publication, 1), Definition(name, f"Title of {name}", **said))
         return defining.new_token(session, feed) if feed.private else ""
 
 
