@@ -59,8 +59,7 @@ def up(
     tree = _tree(seeds)
     make_data_dir(here.data_dir)
     interrupt = _Interrupt()
-    with sole(here.data_dir):
-        runtime = runtime_dir(here.data_dir)
+    with sole(here.data_dir), runtime_dir(here.data_dir) as runtime:
         known = Children(runtime)
         for name in known.stop_orphans():
             say(f"stopped {name}, which an earlier run left behind")

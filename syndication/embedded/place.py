@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,17 +24,26 @@ from syndication.errors import Conflict, NeedsHuman
 STOP_SECONDS = 3.0
 
 
-def runtime_dir(data_dir: Path) -> Path:
-    """Made, ours and closed to others. Raises NeedsHuman where somebody else has it."""
+def runtime_path(data_dir: Path) -> Path:
+    """Where the runtime files of the service in `data_dir` lie while it runs."""
     name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    path = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"syndication-{os.getuid()}-{name}"
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"syndication-{os.getuid()}-{name}"
+
+
+@contextmanager
+def runtime_dir(data_dir: Path) -> Iterator[Path]:
+    """Made, ours and closed to others; gone at the end. Raises NeedsHuman where somebody else has it."""
+    path = runtime_path(data_dir)
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise NeedsHuman(
             "the runtime directory is not ours alone;", where=str(path), remedy="remove it and start again."
         )
-    return path
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

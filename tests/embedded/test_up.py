@@ -15,6 +15,7 @@ import requests
 
 from syndication.cli.up import _ENDING, _commands, _Interrupt
 from syndication.digests.control import counts
+from syndication.embedded.place import runtime_path
 from syndication.feeds.disclaimers import STANDARD, count_html, render_notice
 from syndication.hints import QUEUES
 from syndication.ledger import schema
@@ -65,6 +66,7 @@ def test_a_whole_day_of_the_service(tmp_path: Path) -> None:
         assert service.interrupt() == []
         assert re.findall(r"https?://\S+", service.said()) == [f"{service.base}/workbench"]
         assert not (data / "service.json").exists()
+        assert not runtime_path(data).exists()
 
 
 def test_each_queue_has_one_worker_and_confirmations_one_of_their_own() -> None:
@@ -140,6 +142,7 @@ def test_no_seeds_and_the_port_of_somebody_else(tmp_path: Path) -> None:
             assert refused.process.wait(60) == 1
             assert "Address already in use" in refused.said()
             assert "PORT=8001 make run" in refused.said()
+            assert not runtime_path(tmp_path / "var").exists()
     with Service(tmp_path / "var") as service:
         until(service.ready)
         assert service.get("/healthz").status_code == 200
