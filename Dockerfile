@@ -11,7 +11,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir "setuptools>=77" && /opt/venv/bin/p
 
 FROM python:3.11-slim
 COPY --from=build /opt/venv /opt/venv
-RUN useradd --uid 10001 --create-home syndication && install -d -o syndication -g syndication -m 0700 /data
+RUN useradd --uid 10001 --create-home syndication && install -d -o syndication -g syndication -m 0700 /data /data/dkim
 USER syndication
 WORKDIR /data
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 SYNDICATION_DATA_DIR=/data

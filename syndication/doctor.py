@@ -26,7 +26,7 @@ from syndication.ledger.db import ledger_now
 from syndication.ledger.mailings import Delivery
 from syndication.ledger.operations import Seen
 from syndication.logs import without_secrets
-from syndication.mail import restrictions
+from syndication.mail import keys, restrictions
 from syndication.mail.fleet import full
 from syndication.mail.probing import probe
 from syndication.mail.records import standing, wanted
@@ -328,10 +328,13 @@ def _mail_records(wiring: Wiring) -> list[Finding]:
     try:
         records = wanted(wiring.settings, publication.mail_from, wiring.base_url)
     except SyndicationError as error:
-        return [Finding("wrong", "DKIM", f"no mail goes out: {error.what.rstrip(';')} ({error.where}).", error.remedy)]
+        remedy = error.remedy[:1].upper() + error.remedy[1:]
+        return [Finding("wrong", "DKIM", f"no mail goes out: {error.what.rstrip(';')} ({error.where}).", remedy)]
     found = []
     if not wiring.settings.dkim_keys and not relay_of(wiring.settings).signs_alone:
-        found.append(Finding(wrong, "DKIM", "mail is not signed.", "Make a key: `syndicate mail key s1`."))
+        made = ",".join(keys.unset(wiring.settings))
+        step = f"Set SYNDICATION_DKIM_KEYS={made}." if made else "Make a key: `syndicate mail key s1`."
+        found.append(Finding(wrong, "DKIM", "mail is not signed.", step))
     for one in standing(records):
         record = one.record
         publish = f"Publish: {record.name}. {record.type} {record.value}"

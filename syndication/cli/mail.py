@@ -30,23 +30,29 @@ def key(
     if as_json:
         emit({"path": str(path), "setting": setting}, True)
         return
-    say(f"{path} is made. Set it, behind the others until its record is published:")
+    behind = ", behind the others until that is there" if found.dkim_keys else ""
+    say(f"{path} is made. Publish its record, which `syndicate mail records` has, and set it{behind}:")
     say(setting)
 
 
 @app.command()
 def records(as_json: AsJson = False) -> None:
-    """The DNS records to publish (SPF, DKIM, DMARC, bounce domain), and which of them are there."""
+    """The DNS records to publish (SPF, DKIM, DMARC, bounce domain), and which of them are there.
+
+    A key that was made and is not set yet has its record among them.
+    """
     from syndication.ledger.lookup import the_publication
+    from syndication.mail import keys
     from syndication.mail.records import standing, wanted
 
     wiring = state()
     with wiring.db.reading() as session:
         mail_from = the_publication(session).mail_from
+    made = ",".join(filter(None, (wiring.settings.dkim_keys, *keys.unset(wiring.settings))))
     rows = [
         {"about": one.record.about, "name": one.record.name, "type": one.record.type, "value": one.record.value,
          "state": one.state, "found": one.found}
-        for one in standing(wanted(wiring.settings, mail_from, wiring.base_url))
+        for one in standing(wanted(wiring.settings.model_copy(update={"dkim_keys": made}), mail_from, wiring.base_url))
     ]  # fmt: skip
     if as_json:
         emit(rows, True)

@@ -94,6 +94,17 @@ def make(directory: Path, selector: str, kind: Kind) -> Path:
     return path
 
 
+def unset(settings: Settings) -> list[str]:
+    """`selector=path` of the keys that were made in the data directory and that the setting does not name."""
+    named = {pair.strip().partition("=")[0] for pair in settings.dkim_keys.split(",")}
+    files = sorted((settings.data_dir / "dkim").glob("*.pem"))
+    return [
+        f"{file.stem}={file.relative_to(settings.data_dir)}"
+        for file in files
+        if _SELECTOR.fullmatch(file.stem) and file.stem not in named
+    ]
+
+
 def _private(path: Path) -> RSAPrivateKey | Ed25519PrivateKey:
     try:
         private = serialization.load_pem_private_key(path.read_bytes(), None)

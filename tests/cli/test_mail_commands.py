@@ -23,12 +23,17 @@ def test_a_key_and_its_record(syndicate: list[str], tmp_path: Path) -> None:
     again = run("mail", "key", "s2026")
     assert again.returncode == 1
     assert "never replaced" in again.stderr
+    assert f"Set {made['setting']}." in run("doctor").stdout, "it is made and not set"
+    before = json.loads(run("mail", "records", "--json").stdout)
     name, _, value = made["setting"].partition("=")
     environment[name] = value
     rows = json.loads(run("mail", "records", "--json").stdout)
+    assert rows == before, "its record can be published before mail is signed with it"
     assert [row["about"] for row in rows] == ["SPF", "DKIM", "DMARC"]
     assert rows[1]["value"].startswith("v=DKIM1; k=ed25519; p=")
+    assert "behind the others" in run("mail", "key", "s2027").stdout
     environment[name] = "s2026=elsewhere.pem"
     told = run("doctor")
     assert told.returncode == 1
     assert "no mail goes out" in told.stdout
+    assert "Mend its path" in told.stdout

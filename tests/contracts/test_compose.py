@@ -24,7 +24,7 @@ def test_the_shape_is_what_the_specification_allows() -> None:
     assert {key for key in COMPOSE if not key.startswith("x-")} <= {"name", "services", "volumes", "networks"}
     allowed = {
         "build", "image", "restart", "environment", "depends_on", "command", "ports", "healthcheck", "volumes", "profiles",
-        "hostname",
+        "hostname", "env_file",
     }  # fmt: skip
     for name, service in COMPOSE["services"].items():
         assert set(service) <= allowed, name
@@ -53,6 +53,15 @@ def test_no_secret_has_a_default_and_every_setting_exists() -> None:
     assert {mark for _, mark in variables} == {":?"}
     names = {f"SYNDICATION_{name.upper()}" for name in Settings.model_fields}
     assert set(OURS["web"]["environment"]) <= names
+
+
+def test_a_key_that_the_command_line_makes_is_where_those_who_send_look_for_it() -> None:
+    queues = {queue for hint, queue in QUEUES.items() if hint.startswith("mail.")}
+    senders = [name for name, service in OURS.items() if queues & set(service["command"])]
+    assert len(senders) == len(queues)
+    assert "dkim:/data/dkim" in OURS["migrate"]["volumes"]
+    for name in senders:
+        assert "dkim:/data/dkim:ro" in OURS[name]["volumes"]
 
 
 @pytest.mark.parametrize("name", OURS)
