@@ -2,9 +2,8 @@
 
 Guarantees: no private, loopback, link-local, multicast or metadata address is connected to, however it is written, and the
 address that was checked is the one connected to (requests-hardened resolves once and pins); no redirect is followed or looked
-at; no proxy, cookie or netrc of ours is used; the whole exchange ends at `seconds`, whatever the other side does (looking a
-name up is the system's, and takes as long as its resolver waits); at most `LONGEST_BODY` bytes of an answer are read, and
-nothing unprintable of its words is kept.
+at; no proxy, cookie or netrc of ours is used; the whole exchange, looking the name up included, ends at `seconds`, whatever the
+other side does; at most `LONGEST_BODY` bytes of an answer are read, and nothing unprintable of its words is kept.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ import ipaddress
 import itertools
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -38,6 +38,7 @@ USER_AGENT = "Syndication (WebSub)"
 _GLOBAL_IPV6 = ipaddress.ip_network(
     "2000::/3"
 )  # all that is given out; what lies outside is translated, local or nobody's
+_T = TypeVar("_T")
 _mine = threading.local()  # the deadline of the request this thread is making
 
 
@@ -93,7 +94,8 @@ class Caller:
                     return self._too_late()
                 return Answer(response.status_code, _printable(str(response.reason or ""))[:200], first)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return self._too_late() if clock.monotonic() >= _mine.ends else Answer(0, _words(error))
+            late = isinstance(error, TimeoutError) or clock.monotonic() >= _mine.ends
+            return self._too_late() if late else Answer(0, _words(error))
         finally:
             for twin in _mine.twins:
                 self._deadlines.release(twin)
@@ -189,6 +191,21 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedTls
 
 
+def _in_time(work: Callable[[], _T]) -> _T:
+    """What `work` gives or raises; TimeoutError when this thread's time is over first. The system's resolver takes what time
+    it likes: then it is left to itself, in a thread of its own that nobody waits for."""
+    ended: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(work())
+        except Exception as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=run, name="push look-up", daemon=True).start()
+    return ended.result(timeout=_mine.ends - clock.monotonic())
+
+
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # requests-hardened has no types
     """Pinned to the address that was checked, and watched."""
 
@@ -197,7 +214,8 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # requests-hardened has 
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        look_up = super().build_connection_pool_key_attributes
+        host, pool = _in_time(lambda: look_up(*args, **kwargs))
         address = ipaddress.ip_address(host["host"].strip("[]"))
         if address.version == 6 and not address.is_loopback and address not in _GLOBAL_IPV6:
             raise InvalidIPAddress(address)

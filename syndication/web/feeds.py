@@ -72,7 +72,7 @@ class Feeds:
         if method not in ("GET", "HEAD"):
             await _say(send, 405, "Only GET and HEAD.", method, [(b"allow", b"GET, HEAD"), _NO_STORE])
             return
-        document = self.shelf.documents.get(path) or await self._made(send, path, method)
+        document = self.shelf.documents.get(path) or await self._made(scope, send)
         if document is None:
             return
         self._on_demand.note(path)
@@ -111,15 +111,16 @@ class Feeds:
         await send({"type": "http.response.start", "status": 200, "headers": start})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
-    async def _made(self, send: Send, path: str, method: str) -> Document | None:
+    async def _made(self, scope: Scope, send: Send) -> Document | None:
         """The document of a feed that is made because somebody asks for it; else says why there is none."""
+        path, method = scope["path"], scope["method"]
         outcome = Outcome("absent")
         if moved_to := self.shelf.moved(path):
             outcome = Outcome("moved", moved_to)
         elif self.shelf.is_gone(path):
             outcome = await asyncio.to_thread(self._on_demand.moved, path)
         elif self.shelf.known and not self.shelf.is_owed(path):
-            outcome = await asyncio.to_thread(self._on_demand.ask, path)
+            outcome = await asyncio.to_thread(self._on_demand.ask, path, client_of(scope, self._trusted))
         for _ in range(2):  # a look that is under way may have begun before
             if outcome.what == "made" and path not in self.shelf.documents:
                 await self._look()

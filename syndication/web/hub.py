@@ -6,6 +6,8 @@ reason in plain text); one visitor cannot have us call strangers without bounds,
 
 from __future__ import annotations
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,6 +18,8 @@ from syndication.push.hub import Asked, ask
 from syndication.web.limits import Limit, visitor
 from syndication.web.visitors import client_address, form_endpoint, text
 from syndication.wiring import Wiring
+
+log = structlog.get_logger(__name__)
 
 DAY = 86_400
 _STATUS: dict[type[SyndicationError], int] = {BadInput: 400, Conflict: 403, NotFound: 404, TryLater: 429}
@@ -56,6 +60,9 @@ def routes(wiring: Wiring) -> list[BaseRoute]:
         except tuple(_STATUS) as error:
             again = {"retry-after": "60"} if isinstance(error, TryLater) else None
             return PlainTextResponse(f"{error}\n", _STATUS[type(error)], headers=again)
+        except SQLAlchemyError as error:
+            log.error("a hub request cannot be written down", reason=str(error))
+            return PlainTextResponse("The hub cannot take requests now.\n", 503, headers={"retry-after": "30"})
         return PlainTextResponse("Your callback will be asked.\n", 202)
 
     return [Route("/hub", form_endpoint(hub), methods=["GET", "POST"])]

@@ -1,7 +1,8 @@
 """Feeds that readers put together: `/feeds/<a>+<b>.atom`, `/feeds/<a>.daily.atom`, made when somebody first asks for one.
 
 Guarantees: one set of parts has one address (others lead there, 301); a name of parts that are not there is 404; however many
-names somebody makes up, a process makes only so many feeds a minute, and the ledger keeps only so many.
+names somebody makes up, a process makes only so many feeds a minute, for one client a share of them, and the ledger keeps only
+so many.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from syndication.feeds.formats import FORMATS
 from syndication.feeds.naming import parsed
 from syndication.feeds.view import feed_url
 from syndication.web.limits import Limit
+from syndication.web.politeness import Politeness
 from syndication.wiring import Wiring
 
 log = structlog.get_logger(__name__)
 
 A_MINUTE = 20  # feeds that one web process makes
+A_CLIENT = 5  # of them, for one client
 NOTED_EVERY = 600.0  # seconds
 
 
@@ -42,12 +45,13 @@ class OnDemand:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._limit = Limit("feeds made on demand", f"{A_MINUTE}/minute")
+        self._shares = Politeness(f"{A_CLIENT}/minute")
         self._one_at_a_time = Lock()
         self._asked: set[str] = set()
         self._noted_at = clock.monotonic()
 
-    def ask(self, path: str) -> Outcome:
-        """What becomes of a path that no feed has."""
+    def ask(self, path: str, address: str) -> Outcome:
+        """What becomes of a path that no feed has, and that a client at `address` asks for."""
         name, _, fmt = path.removeprefix("/feeds/").rpartition(".")
         wanted = parsed(name) if fmt in FORMATS else None
         if wanted is None or not ("+" in name or wanted.digest):
@@ -55,6 +59,8 @@ class OnDemand:
         if str(wanted) != name:
             return Outcome("moved", feed_url(self._wiring.base_url, str(wanted), fmt))
         with self._one_at_a_time:
+            if wait := self._shares.wait(address, b"", "", clock.monotonic()):
+                return Outcome("later", seconds=wait)
             if not self._limit.admits("all"):
                 return Outcome("later", seconds=self._limit.wait_seconds)
             try:

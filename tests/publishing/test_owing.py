@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import brotli
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from syndication import clock, press, publishing, sweeping
 from syndication.errors import NeedsHuman
 from syndication.feeds import artifacts, owing
 from syndication.ledger import attempts
-from syndication.ledger.content import Feed, Publication
+from syndication.ledger.content import Artifact, Feed, Publication
 from syndication.ledger.db import Database
 from syndication.settings import Settings
 from syndication.wiring import Wiring
@@ -21,6 +29,23 @@ from tests.publishing.conftest import NewEntry
 
 BASE = "http://127.0.0.1:8000"
 MANY = 3 * owing.TOGETHER
+KILLED = """
+import signal, sys
+from syndication.feeds import owing
+from syndication.ledger.db import Database
+url, base, where = sys.argv[1:]
+real, calls = getattr(owing, where), []
+
+def second_hangs(*args):
+    calls.append(args)
+    if len(calls) == 2:
+        print("there", flush=True)
+        signal.pause()
+    return real(*args)
+
+setattr(owing, where, second_hangs)
+owing.render_owed(Database(url), base)
+"""
 
 
 @pytest.fixture
@@ -102,6 +127,44 @@ def test_what_a_dead_process_had_claimed_is_taken_over(
     assert sorted(rendered) == sorted(feeds)
     with db.reading() as session:
         assert not attempts.unfinished(session, [attempts.named("feed", id_) for id_ in feeds.values()])
+
+
+def shown(db: Database, feed_ids: list[int]) -> dict[int, list[tuple[str, ...]]]:
+    """Of each feed in each format its items, newest first. All bytes are those that their ETag says."""
+    found: dict[int, list[tuple[str, ...]]] = {}
+    with db.reading() as session:
+        for artifact in session.scalars(select(Artifact).where(Artifact.feed_id.in_(feed_ids))):
+            body = gzip.decompress(artifact.gzip)
+            assert brotli.decompress(artifact.brotli) == body
+            assert hashlib.sha256(body).hexdigest().startswith(artifact.etag)
+            items = re.findall(r"2026-01-01:(one|two)", body.decode())
+            found.setdefault(artifact.feed_id, []).append(tuple(items))
+    return found
+
+
+@pytest.mark.parametrize("where", ["render", "store"])
+def test_a_renderer_that_is_killed_leaves_whole_feeds_to_the_next(
+    db: Database, feeds: dict[str, int], new_entry: NewEntry, where: str
+) -> None:
+    publishing.catch_up(db, BASE)
+    publishing.publish(db, BASE, [new_entry("two")])
+    mine = owed(db)
+    assert set(mine) >= set(feeds.values())
+    before, after = [("one",)] * 3, [("two", "one")] * 3
+    with subprocess.Popen([sys.executable, "-c", KILLED, db.url, BASE, where], stdout=subprocess.PIPE) as dead:
+        assert dead.stdout is not None
+        assert dead.stdout.readline() == b"there\n"  # four are claimed; in `store`, one is written and not committed
+        os.kill(dead.pid, signal.SIGKILL)
+    taken, rest = mine[: owing.TOGETHER], mine[owing.TOGETHER :]
+    assert shown(db, mine) == dict.fromkeys(mine, before)
+    assert owing.render_owed(db, BASE) == len(rest)
+    assert shown(db, mine) == dict.fromkeys(taken, before) | dict.fromkeys(rest, after)
+    with clock.shifted(owing.LEASE + timedelta(seconds=1)):
+        assert owing.render_owed(db, BASE) == len(taken)
+    assert shown(db, mine) == dict.fromkeys(mine, after)
+    with db.reading() as session:
+        histories = session.scalars(select(Feed.history).where(Feed.id.in_(mine))).all()
+    assert {len(history) for history in histories} == {2}  # each change came once
 
 
 def test_a_feed_that_changes_while_it_is_rendered_is_rendered_again(

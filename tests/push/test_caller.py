@@ -89,6 +89,28 @@ def test_the_whole_exchange_ends_at_its_time(here: Caller, machine: Machine, doe
     assert (answer.status, answer.words) == (0, "no answer within 0.5 s")
 
 
+def test_a_resolver_that_hangs_holds_nobody(here: Caller, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, goes_on, waited = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def hanging(host, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if host == "slow.example":
+            goes_on.wait(20)
+            waited.set()
+            host = "127.0.0.1"
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    port = machine.url.rpartition(":")[2]
+    answer = here.call("GET", f"http://slow.example:{port}/")
+    assert (answer.status, answer.words) == (0, "no answer within 0.5 s")
+    assert not waited.is_set()
+    assert here.call("GET", f"http://localhost:{port}/").status == 200
+    goes_on.set()
+    assert waited.wait(20)
+    assert here.call("GET", f"http://slow.example:{port}/").status == 200
+    assert len(machine.got) == 2  # what was found too late is not called
+
+
 def test_an_endless_answer_is_read_as_far_as_needed(here: Caller, machine: Machine) -> None:
     machine.does["/"] = "flood"
     answer = here.call("GET", f"{machine.url}/")

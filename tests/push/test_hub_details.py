@@ -21,6 +21,7 @@ from syndication.wiring import Wiring
 from tests.publishing.conftest import NewEntry
 from tests.push.conftest import Subscribe
 from tests.push.machine import Machine
+from tests.sink import free_port
 from tests.web.web_world import BASE
 
 ALL, FLOODS = f"{BASE}/feeds/all.atom", f"{BASE}/feeds/floods.atom"
@@ -51,6 +52,18 @@ def test_a_feed_that_ended_is_no_topic(client: TestClient, db: Database, publica
     with db.transaction() as session:
         session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
     assert asks(client, "https://reader.example/", FLOODS) == 404
+
+
+@pytest.mark.sqlite_only
+def test_a_ledger_that_is_away_is_said_in_plain_text(client: TestClient, wiring: Wiring) -> None:
+    there, wiring.__dict__["db"] = wiring.db, Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    form = {"hub.mode": "subscribe", "hub.topic": ALL, "hub.callback": "https://reader.example/"}
+    answer = client.post("/hub", data=form)
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "127.0.0.1" not in answer.text
+    wiring.__dict__["db"] = there
+    assert client.post("/hub", data=form).status_code == 202
 
 
 def test_what_waits_for_one_who_left_is_not_sent(
