@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syndication.push.answer import LONGEST_WAIT, Answer, judge_document, wait_before
+from syndication.push.answer import LONGEST_WAIT, Answer, judge_courtesy, judge_document, judge_verify, wait_before
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -33,3 +33,14 @@ def test_waits_grow_to_six_hours() -> None:
     assert waits[:3] == [timedelta(seconds=10), timedelta(seconds=40), timedelta(seconds=160)]
     assert waits[-1] == LONGEST_WAIT
     assert wait_before(10_000, 0.5) == LONGEST_WAIT
+    assert wait_before(2, 0.0) == timedelta(seconds=8)  # who failed together do not come back together
+    assert wait_before(2, 1.0) == timedelta(seconds=12)
+
+
+def test_the_first_that_is_not_taken_comes_again_after_ten_seconds() -> None:
+    silent, day = Answer(0, "no answer"), NOW + timedelta(days=1)
+    for attempts, seconds in ((0, 10), (1, 40), (2, 160)):
+        again = NOW + timedelta(seconds=seconds)
+        assert judge_document(silent, attempts, NOW, day, 0.5).again == again
+        assert judge_verify(silent, "x", attempts, NOW, 0.5).again == again
+        assert judge_courtesy(silent, attempts, NOW, 0.5).again == again

@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -92,7 +93,7 @@ def test_the_whole_exchange_ends_at_its_time(here: Caller, machine: Machine, doe
 def test_a_resolver_that_hangs_holds_nobody(here: Caller, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     real, goes_on, waited = socket.getaddrinfo, threading.Event(), threading.Event()
 
-    def hanging(host, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def hanging(host: str, *args: Any, **kwargs: Any) -> Any:
         if host == "slow.example":
             goes_on.wait(20)
             waited.set()
@@ -159,6 +160,13 @@ def test_nothing_of_ours_goes_along(here: Caller, machine: Machine, monkeypatch:
         assert proxy.got == []
     assert len(machine.got) == 2
     assert not any({"cookie", "authorization"} & set(got.headers) for got in machine.got)
+
+
+def test_the_answer_is_read_as_it_comes_and_no_connection_is_kept(here: Caller, machine: Machine) -> None:
+    """A packed challenge could not be compared; a connection kept for each callback would use up our own."""
+    here.call("GET", machine.url)
+    (got,) = machine.got
+    assert (got.headers["accept-encoding"], got.headers["connection"]) == ("identity", "close")
 
 
 def test_a_drip_ends_under_tls_too(here: Caller, tmp_path: Path) -> None:

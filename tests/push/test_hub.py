@@ -371,6 +371,7 @@ def test_a_feed_that_ends_denies_its_subscribers(
     assert denied.query["hub.topic"] == f"{BASE}/feeds/floods.rss"
     assert denied.query["hub.reason"]
     assert (subscriptions(db)[0].state, subscriptions(db)[0].ended_reason) == ("ended", "feed ended")
+    assert subscriptions(db)[0].ended_at is not None
 
 
 def test_other_hubs_are_pinged_at_each_change(

@@ -16,7 +16,7 @@ from syndication.errors import Conflict, NotFound
 from syndication.ledger.content import Feed
 from syndication.ledger.db import Database
 from syndication.ledger.machines import HubSubscription, Push
-from syndication.ledger.pushes import DOCUMENT, NEW, SUSPECT
+from syndication.ledger.pushes import DOCUMENT, NEW, SOON, SUSPECT, claim
 from syndication.publishing import publish, rerender_all
 from syndication.push import hub, sender
 from syndication.push.fanout import fan_out_owed
@@ -188,6 +188,15 @@ def test_a_host_is_asked_only_so_much_at_a_time(
     assert int(refused.headers["retry-after"]) > 0
     assert "has not answered" in refused.text
     assert len(states(db, "verify")) == 5
+
+
+def test_a_question_under_way_is_open_too(client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "OPEN_QUESTIONS", 3)
+    for number in range(3):
+        assert asks(client, f"https://victim.example/?n={number}") == 202
+    with db.transaction() as session:
+        assert claim(session, priorities=[SOON], size=3, lease_seconds=60)
+    assert asks(client, "https://victim.example/?n=3") == 429
 
 
 def test_a_feed_that_is_private_now_is_sent_to_nobody(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from syndication import clock
@@ -15,6 +17,7 @@ from syndication.ledger.db import Database
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.pushes import Result
 from syndication.publishing import publish
+from syndication.push.fanout import fan_out_owed
 from syndication.push.http import Caller
 from syndication.push.sender import _Round, send_due
 from syndication.wiring import Wiring
@@ -66,6 +69,43 @@ def test_a_ledger_that_is_away_is_said_in_plain_text(client: TestClient, wiring:
     assert client.post("/hub", data=form).status_code == 202
 
 
+def test_two_workers_hand_a_version_out_once(
+    subscribe: Subscribe, wiring: Wiring, new_entry: NewEntry, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe()
+    publish(db, BASE, [new_entry("one")])
+    begin = db.transaction
+
+    def late() -> AbstractContextManager[Session]:
+        monkeypatch.undo()
+        assert fan_out_owed(db, BASE) == 1  # another worker has found the same
+        return begin()
+
+    monkeypatch.setattr(db, "transaction", late)
+    fan_out_owed(db, BASE)
+    with db.reading() as session:
+        assert session.scalars(select(Push.state).where(Push.kind == "document")).all() == ["pending"]
+
+
+def test_a_feed_that_ends_takes_back_only_what_waits_for_it(
+    subscribe: Subscribe, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe("/floods", topic=FLOODS)
+    publish(db, BASE, [new_entry("one", series=2)])
+    send_due(wiring)
+    subscribe("/all", topic=ALL)
+    publish(db, BASE, [new_entry("two", series=2)])
+    fan_out_owed(db, BASE)
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "floods").values(gone=True))
+    fan_out_owed(db, BASE)
+    with db.reading() as session:
+        found = session.execute(select(Push.target, Push.state).where(Push.kind == "document").order_by(Push.id)).all()
+    assert [(target.rpartition("/")[2], state) for target, state in found] == [
+        ("floods", "done"), ("floods", "failed"), ("all", "pending"),
+    ]  # fmt: skip
+
+
 def test_what_waits_for_one_who_left_is_not_sent(
     subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
 ) -> None:
@@ -87,6 +127,23 @@ def test_what_waits_for_one_who_left_is_not_sent(
         (back,) = session.scalars(select(HubSubscription))
     assert (back.state, back.ended_reason, back.ended_at, back.failures) == ("active", "", None, 0)
     assert machine.got[-1].method == "POST"
+
+
+def test_one_who_leaves_takes_nothing_from_others(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    for path in ("/leaves", "/stays"):
+        subscribe(path)
+        machine.does[path] = 503
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    machine.does.clear()
+    subscribe("/leaves", mode="unsubscribe")
+    with clock.shifted(timedelta(hours=1)):
+        send_due(wiring)
+    with db.reading() as session:
+        found = session.execute(select(Push.target, Push.state).where(Push.kind == "document")).all()
+    assert {target.rpartition("/")[2]: state for target, state in found} == {"leaves": "failed", "stays": "done"}
 
 
 def test_the_newest_document_goes_out_also_within_one_round(
