@@ -126,6 +126,9 @@ def withdraw(
 
     def decide(session: Session, plan: Plan) -> None:
         entry = session.get_one(Entry, entry_id)
+        if entry.state in ("draft", "scheduled"):
+            remedy = "`syndicate discard` drops a draft, `syndicate unschedule` lets a scheduled one wait."
+            raise Conflict(f"entry {entry.slug} is {entry.state}: nobody has seen it;", remedy=remedy)
         _take_back(plan, entry, _remark(session, entry, reason))
         plan.changes.append(_change(entry, "withdrawn"))
         if severity != "typo":

@@ -106,13 +106,19 @@ def check(
     The exit status is 1 where an item would come back as new.
     """
     from syndication import defining
+    from syndication.errors import BadInput
     from syndication.feeds import checking
+    from syndication.setting_values import base_address
 
+    try:
+        base_url = base_address(base_url)
+    except ValueError as error:
+        raise BadInput(f"{base_url!r} is no base address;", where="--base-url", remedy=f"{error}.") from error
     slugs = dict(_renaming(one) for one in series or ())
     wiring = state()
     with wiring.db.reading() as session:
         defining.known_series(session, list(slugs), "--series")
-        found = checking.compare(session, base_url.rstrip("/") or wiring.base_url, slugs)
+        found = checking.compare(session, base_url or wiring.base_url, slugs)
     if as_json:
         emit(found, True)
     else:
@@ -146,7 +152,10 @@ def lint(
         ids = sorted(session.scalars(select(Entry.id).where(among(session, Entry.revision_id, sorted(revisions)))))
         found = linting.of_feeds(session, feeds, wiring.base_url)
         found += linting.of_entries(session, the_publication(session), ids, wiring.base_url, clock.now())
-    emit([{"in": place, **plain(one)} for place, one in found], as_json)
+    if found or as_json:
+        emit([{"in": place, **plain(one)} for place, one in found], as_json)
+    else:
+        say(f"{len(feeds)} feeds, {len(ids)} entries: no fault.")
     if any(one.level == "error" for _, one in found):
         raise typer.Exit(1)
 

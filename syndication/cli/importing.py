@@ -11,7 +11,9 @@ from syndication.cli.output import AsJson, emit, progress, say, state
 
 
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, or trees with publication.toml.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", readable=False, help="Files, or trees with publication.toml.")
+    ],
     series: Annotated[str | None, typer.Option(help="The series of a lone file; default: the publication's.")] = None,
     as_identity: Annotated[
         str | None, typer.Option("--as", metavar="ID", help="This one file is the entry of that identity.")
@@ -34,6 +36,8 @@ def import_(
         emit(report, True)
     else:
         say(f"{len(report.created)} new, {len(report.changed)} changed, {len(report.unchanged)} unchanged")
+        if waiting := report.acts("waiting"):
+            say(f"{len(waiting)} published: `syndicate correct ENTRY` brings a change out, `discard` drops it.")
         for source, words in report.warnings:
             typer.echo(f"note: {source}: {words}", err=True)
         for failure in report.failures:

@@ -98,14 +98,18 @@ def _unread() -> None:
     """Stands for a command that was not called."""
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", is_eager=True, help="Say the version and leave."),
-) -> None:
-    if version:
+def _say_version(asked: bool) -> None:
+    if asked:
         from syndication import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _version(
+    _: bool = typer.Option(False, "--version", is_eager=True, callback=_say_version, help="Say the version and leave."),
+) -> None:
+    """Options that stand before a command."""
 
 
 if __name__ == "__main__":

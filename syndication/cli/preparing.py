@@ -60,7 +60,7 @@ def _publish(wiring: Wiring, ids: Sequence[int], look: Callable[[], None]) -> No
     except SyndicationError as error:
         sys.stderr.write(f"not published: {error}\n")
         return
-    say(f"published {len(drafts)} entries")
+    say(f"published {len(drafts)} {'entry' if len(drafts) == 1 else 'entries'}")
 
 
 def _has_publication(wiring: Wiring) -> bool:

@@ -202,6 +202,8 @@ def withdraw(
     """
     from syndication import embargo, publishing
 
+    if not reason.strip():
+        raise BadInput("no reason is given;", where="--reason", remedy="say in one sentence why; readers see it.")
     wiring = state()
     found = _id(wiring.db, entry)
     publishing.withdraw(wiring.db, wiring.base_url, found, reason, severity=_severity(severity), mail=mail)
@@ -241,6 +243,9 @@ def show(db: Database, ids: Sequence[int], as_json: bool) -> None:
         zone = None if as_json or not ids else ZoneInfo(the_publication(session).timezone)
         for start in range(0, len(ids), AT_A_TIME):
             rows.update(_rows(session, ids[start : start + AT_A_TIME], zone))
+    if not as_json:
+        for row in rows.values():
+            row["state"] += ", a change waits" if row["change_waits"] else ""
     emit([rows[i] for i in ids if i in rows], as_json, COLUMNS)
 
 

@@ -18,7 +18,10 @@ def readers(
     Who polls on their own is not counted, and nothing about a person is stored. What an aggregator has not said again for two
     weeks is forgotten.
     """
+    from syndication.defining import feed_named
     from syndication.ledger import readership
 
     with state().db.reading() as session:
+        if feed:
+            feed_named(session, feed)
         emit(readership.by_aggregator(session, feed) if feed else readership.by_feed(session), as_json)

@@ -39,8 +39,8 @@ def entry_named(session: Session, ref: str) -> Entry:
     elif ref.startswith("tag:"):
         query = query.where(Entry.tag_uri == ref)
     elif "/" in ref:
-        series, slug = ref.strip("/").split("/")[-2:]
-        owner = former.series_at(session, series)
+        series, _, slug = ref.strip("/").rpartition("/")
+        owner = former.series_at(session, series.rpartition("/")[2])
         found_at = former.entry_at(session, owner.id, slug) if owner is not None else None
         query = query.where(Entry.id == (found_at.id if found_at is not None else None))
     else:

@@ -99,6 +99,7 @@ def test_a_private_feed_from_its_making_to_its_end(db: Database, tmp_path: Path,
         (("token", "all"), "is public"),
         (("end", "slow-crossings", "--moved-to", "nowhere"), "there are: "),
         (("list", "--kind", "x"), "is no kind of feed"),
+        (("check", "--base-url", "new.example"), "--base-url: 'new.example' is no base address"),
     ],
 )
 def test_what_cannot_be_is_said(run: Run, tree: Path, arguments: tuple[str, ...], complaint: str) -> None:
@@ -139,6 +140,8 @@ def test_feeds_are_looked_at(run: Run, tree: Path) -> None:
     run("import", str(tree))
     run("publish", "--all", "--no-mail")
     assert json.loads(run("feeds", "lint", "--json")) == []
+    assert run("feeds", "lint", "all") == "1 feeds, 7 entries: no fault.\n"
+    assert "there is no feed 'al'" in run("readers", "al")
     assert run("feeds", "check").startswith("0 items will reappear")
     assert json.loads(run("feeds", "check", "--base-url", "https://new.example", "--json"))["reappear"] == []
     [change] = json.loads(run("feeds", "diff", "slow-crossings", "--json"))

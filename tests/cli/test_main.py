@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from syndication import __version__
 from syndication.cli.main import COMMANDS
 
 
@@ -43,6 +44,10 @@ def test_the_line_of_a_group_names_its_commands() -> None:
 def test_help_imports_no_database() -> None:
     probe = "import sys; from syndication.cli.main import build; build(None); sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], timeout=60).returncode == 0
+
+
+def test_the_version_needs_no_command(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").stdout == f"{__version__}\n"
 
 
 def test_init_twice_in_a_path_with_a_space(tmp_path: Path) -> None:

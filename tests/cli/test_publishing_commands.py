@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from syndication.cli.main import main
 from syndication.cli.publishing import publish_through_workers
 from syndication.errors import DisclaimerBreach
 from syndication.hints import QUEUES
@@ -49,6 +51,18 @@ def test_an_import_does_what_it_can_and_says_what_it_could_not(place: Path) -> N
     ended = run(place / "var", "import", str(place / "tree"))
     assert ended.stdout == "0 new, 0 changed, 1 unchanged\n"
     assert ended.stderr.startswith("boats/bad.md, line 3: part: ")
+
+
+def test_a_file_that_may_not_be_read_is_told_like_any_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line does not refuse all for the sake of one. (Root may read everything, so the answer is feigned.)"""
+    monkeypatch.setenv("SYNDICATION_DATA_DIR", str(place / "var"))
+    monkeypatch.setattr(os, "access", lambda _path, mode, **_: mode != os.R_OK)
+    with pytest.raises(SystemExit) as left:
+        main(["import", str(place / "tree/boats/a.txt")])
+    assert not left.value.code
+    assert capsys.readouterr().out == "1 new, 0 changed, 0 unchanged\n"
 
 
 def test_a_time_without_an_offset_is_the_publications(place: Path) -> None:
@@ -92,7 +106,13 @@ def test_an_unknown_state_is_named(place: Path) -> None:
 def test_how_severe_a_change_is_says_whether_it_is_told(place: Path) -> None:
     var, file = place / "var", place / "tree/boats/a.txt"
     run(var, "import", str(file))
+    assert "nobody has seen it; `syndicate discard`" in run(var, "withdraw", "a", "--reason", "No.").stderr
+    assert "there is no entry 'boats/'; did you mean boats/a?" in run(var, "publish", "boats/").stderr
     run(var, "publish", "a")
+    assert "--reason: no reason is given;" in run(var, "withdraw", "a", "--reason", " ").stderr
+    file.write_text("Slow boats\n\nIt waits.")
+    assert "1 published: `syndicate correct ENTRY`" in run(var, "import", str(file)).stdout
+    assert "published, a change waits" in run(var, "entries").stdout
 
     def change(text: str, *how: str) -> list[str]:
         file.write_text(f"Slow boats\n\n{text}")
