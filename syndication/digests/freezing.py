@@ -8,6 +8,7 @@ against a withdrawal (see `digests.repoint`). Memory is bounded by a chunk, what
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -17,10 +18,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.digests.concerning import cut_of
 from syndication.digests.control import CANCELLED_WITH_ISSUE, issue_named, settle
 from syndication.digests.dealing import Memory, Person, deal
 from syndication.digests.editions import Pinned, editions_for
-from syndication.digests.schedule import AT_ONCE, is_for_stragglers, slot_instant
+from syndication.digests.schedule import AT_ONCE
 from syndication.errors import SyndicationError
 from syndication.ledger import attempts, carrying, due
 from syndication.ledger.bulk import Owner, deliver
@@ -53,7 +55,7 @@ def freeze(
             issue.state = move("issue", ISSUE, str(issue_id), issue.state, "freezing")
         if not (issue.state == "freezing" or (issue.state == "cancelled" and issue.frozen_at is None)):
             return
-        cut, stands = _cut_of(issue, spread_minutes), issue.frozen_to
+        cut, stands = _cut_of(session, issue, spread_minutes), issue.frozen_to
     with db.reading() as session:
         ends = due.chunk_ends(session, cut, stands, chunk)
     memory = Memory()
@@ -97,17 +99,9 @@ def freeze_counted(
             attempts.finished(session, [work])
 
 
-def _cut_of(issue: Issue, spread_minutes: int) -> Cut:
-    return Cut(
-        publication_id=issue.publication_id,
-        cadence=issue.cadence,
-        zones=tuple(issue.zones),
-        upto=issue.upto_seq,
-        active_by=slot_instant(issue.slot),
-        at=issue.cut_at,
-        spread_minutes=spread_minutes if issue.cadence in {"daily", "weekly"} else 0,
-        carried=not is_for_stragglers(issue.slot),
-    )
+def _cut_of(session: Session, issue: Issue, spread_minutes: int) -> Cut:
+    cut = cut_of(session, issue.publication_id, issue.cadence, issue.slot, issue.zones, issue.upto_seq, issue.id)
+    return replace(cut, at=issue.cut_at, spread_minutes=0 if issue.cadence == AT_ONCE else spread_minutes)
 
 
 def _try_chunk(

@@ -20,13 +20,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syndication import clock
+from syndication.digests.concerning import cut_of
 from syndication.digests.control import cancel, counts, hold, issue_named, pause, resume, settle
 from syndication.digests.freezing import freeze
 from syndication.digests.schedule import AT_ONCE, CADENCES, DAILY, WEEKLY, is_for_stragglers, last_slot, slot_name
 from syndication.errors import BadInput
 from syndication.ledger import due
 from syndication.ledger.db import Database, ring_after_commit
-from syndication.ledger.due import Cut
 from syndication.ledger.tables import Fact, Issue, Publication
 
 __all__ = [
@@ -44,7 +44,6 @@ class _Slot(NamedTuple):
     cadence: str
     name: str
     zones: tuple[str, ...]
-    active_by: datetime | None
 
 
 def cut_due(db: Database) -> list[int]:
@@ -71,7 +70,7 @@ def cut(db: Database, cadence: str, *, now: bool = False) -> list[int]:
     name = clock.now().strftime("now:%Y-%m-%dT%H:%M:%S.%fZ")
     with db.transaction() as session:
         for publication in session.scalars(select(Publication)):
-            issue_id, _ = _insert(session, _Slot(publication.id, cadence, name, (), None))
+            issue_id, _ = _insert(session, _Slot(publication.id, cadence, name, ()))
             if issue_id is not None:
                 made.append(issue_id)
     return made
@@ -127,7 +126,7 @@ def _dated(session: Session, publication: Publication, cadence: str, zones: list
         )
     )
     return [
-        _Slot(publication.id, cadence, name, tuple(sorted(sharing[at])), at)
+        _Slot(publication.id, cadence, name, tuple(sorted(sharing[at])))
         for name, at in sorted(names.items())
         if name not in known
     ]
@@ -140,7 +139,7 @@ def _at_once(session: Session, publication: Publication, now: datetime) -> list[
     mine = (Issue.publication_id == publication.id) & (Issue.cadence == AT_ONCE)
     name = f"seq:{newest}"
     if newest > (session.scalar(select(func.max(Issue.upto_seq)).where(mine)) or 0):
-        return [_Slot(publication.id, AT_ONCE, name, (), None)]
+        return [_Slot(publication.id, AT_ONCE, name, ())]
     # Somebody who changed to at-once lately may be behind an issue that is frozen already. Looking for them passes over
     # every at-once subscription, so not at each tick, and not while an issue is still being frozen.
     fact = session.get(Fact, _looked(publication.id))
@@ -148,7 +147,7 @@ def _at_once(session: Session, publication: Publication, now: datetime) -> list[
         return []
     if session.scalar(select(Issue.id).where(mine, Issue.frozen_at.is_(None)).limit(1)) is not None:
         return []
-    return [_Slot(publication.id, AT_ONCE, f"{name}@{slot_name(now)}", (), None)]
+    return [_Slot(publication.id, AT_ONCE, f"{name}@{slot_name(now)}", ())]
 
 
 def _looked(publication_id: int) -> str:
@@ -160,8 +159,7 @@ def _insert(session: Session, slot: _Slot) -> tuple[int | None, str]:
     now = clock.now()
     upto = due.newest_mailable(session, slot.publication_id)
     straggling = is_for_stragglers(slot.name)
-    concerned = Cut(slot.publication_id, slot.cadence, slot.zones, upto, slot.active_by, carried=not straggling)
-    behind = upto > 0 and due.anyone_behind(session, concerned)
+    behind = upto > 0 and due.anyone_behind(session, cut_of(session, *slot, upto))
     if straggling:
         session.merge(Fact(name=_looked(slot.publication_id), value=now.isoformat()))
         if not behind:

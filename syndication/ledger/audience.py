@@ -37,9 +37,10 @@ class Subscriber(Base):
 class Subscription(Base):
     """A wish: one series (`series_id`) or all (None) at one cadence. asked → active → ended(reason).
 
-    `cursor` is the greatest `mail_seq` dealt with; it never moves back. The issue `moved_by` moved it last, from
-    `cursor_was`: what that issue owed is what lay between. `shields` is true for an active or ended
-    subscription to a series: that series stays out of the same person's `all` until they ask for `all` anew.
+    `cursor` is a number up to which every `mail_seq` is dealt with; it never moves back, and at once it moves only where
+    something came. The issue `moved_by` moved it last, from `cursor_was`: what that issue owed is what lay between.
+    `shields` is true for an active or ended subscription to a series: that series stays out of the same person's `all` until
+    they ask for `all` anew.
     `scope` is 0 for all, else the series id, so that one unique key serves both. `timezone` is the subscriber's, kept
     equal by the foreign key, so that one index finds whom a local hour concerns.
     """
@@ -60,6 +61,14 @@ class Subscription(Base):
             "subscriber_id",
             postgresql_where=text("state = 'active'"),
             sqlite_where=text("state = 'active'"),
+        ),
+        # Whom an entry goes to at once, among many who follow other series.
+        Index(
+            "ix_subscription_at_once",
+            "scope",
+            "subscriber_id",
+            postgresql_where=text("state = 'active' AND cadence = 'at-once'"),
+            sqlite_where=text("state = 'active' AND cadence = 'at-once'"),
         ),
         # Who never confirmed, for the forgetting; partial, so that the others cost it nothing.
         Index(

@@ -81,6 +81,11 @@ def waiting(session: Session, after: int, until: int) -> dict[int, list[Listed]]
     return found
 
 
+def anything(session: Session) -> bool:
+    """Whether something waits for anybody."""
+    return session.scalar(select(Carried.delivery_id).where(Carried.taken_at.is_(None)).limit(1)) is not None
+
+
 def waits(session: Session, delivery_id: int, entry_id: int) -> bool:
     """Whether an entry of a cancelled delivery is on its person's list still."""
     row = session.get(Carried, (delivery_id, entry_id))

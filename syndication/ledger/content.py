@@ -96,6 +96,7 @@ class Entry(Base):
         Index("ix_entry_series_updated", "series_id", "updated_at"),
         Index("ix_entry_changes", "publication_id", "seq"),
         Index("ix_entry_mail", "publication_id", "mail_seq"),
+        Index("ix_entry_series_mail", "series_id", "mail_seq"),
         Index("ix_entry_scheduled", "scheduled_at", postgresql_where=text("state = 'scheduled'")),
     )
 

@@ -7,11 +7,11 @@ and by which issue, under the row's lock; a cursor never moves back; every state
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import String, case, delete, exists, func, select, update
+from sqlalchemy import String, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syndication.ledger import past
@@ -20,6 +20,7 @@ from syndication.ledger.due import Cut, behind, concerned
 from syndication.ledger.tables import Delivery, EditionEntry, Entry, SeriesStart, Subscriber, Subscription
 
 HAS_IT = ("sent", "unknown", "sending", "pending", "deferred")  # who has, or may yet get, an entry that comes anew
+_AT_A_TIME = 200  # scopes: SQLite bounds the depth of a condition
 _UNSYNCED = {"synchronize_session": False}
 
 
@@ -110,23 +111,27 @@ def use_up(session: Session, subscriber_ids: Collection[int], upto: int) -> None
     session.execute(delete(SeriesStart).where(level), execution_options=_UNSYNCED)
 
 
-def mailable(session: Session, publication_id: int, after: int, upto: int) -> list[tuple[int, int, int, int, bool]]:
-    """Published entries with `after < mail_seq ≤ upto`: (id, series_id, mail_seq, revision_id, mailed_anew), in order."""
-    query = (
-        select(Entry.id, Entry.series_id, Entry.mail_seq, Entry.revision_id, Entry.mailed_anew)
-        .where(
-            Entry.publication_id == publication_id,
-            Entry.mail_seq > after,
-            Entry.mail_seq <= upto,
-            Entry.state == "published",
+def mailable(
+    session: Session, publication_id: int, after: Mapping[int, int], upto: int
+) -> list[tuple[int, int, int, int, bool]]:
+    """Published entries up to `upto`: (id, series_id, mail_seq, revision_id, mailed_anew), in order of `mail_seq`. `after`:
+    scope → the number beyond which its entries count, scope 0 for those of all series."""
+    found: set[tuple[int, int, int, int, bool]] = set()
+    scopes = sorted(after.items())
+    for start in range(0, len(scopes), _AT_A_TIME):
+        some = [
+            Entry.mail_seq > number if scope == 0 else and_(Entry.series_id == scope, Entry.mail_seq > number)
+            for scope, number in scopes[start : start + _AT_A_TIME]
+        ]
+        query = select(Entry.id, Entry.series_id, Entry.mail_seq, Entry.revision_id, Entry.mailed_anew).where(
+            Entry.publication_id == publication_id, Entry.mail_seq <= upto, Entry.state == "published", or_(*some)
         )
-        .order_by(Entry.mail_seq)
-    )
-    return [
-        (entry, series, mail_seq, revision, anew)
-        for entry, series, mail_seq, revision, anew in session.execute(query)
-        if mail_seq is not None and revision is not None
-    ]
+        found |= {
+            (entry, series, mail_seq, revision, anew)
+            for entry, series, mail_seq, revision, anew in session.execute(query)
+            if mail_seq is not None and revision is not None
+        }
+    return sorted(found, key=lambda row: row[2])
 
 
 def already_had(session: Session, entry_ids: Sequence[int], after: int, until: int) -> dict[int, set[int]]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
+from sqlalchemy import Boolean, ColumnElement, and_, exists, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
 from syndication.ledger.tables import Carried, Entry, SeriesStart, Subscription
 
-_ACTIVE = text("subscription.state = 'active'")  # literal: a partial index does not match a parameter
+# Literal: a partial index does not match a parameter.
+_ACTIVE = literal_column("subscription.state = 'active'", Boolean)
+_AT_ONCE = literal_column("subscription.cadence = 'at-once'", Boolean)
 
 
 @dataclass(frozen=True)
 class Cut:
     """Whom an issue concerns. `zones` empty: everybody; `active_by` None: whenever they became active. `at`: since when its
     deliveries are due, all alike, so that they are claimed edition by edition. `carried`: what was carried over for somebody
-    is reason enough."""
+    is reason enough. `at_once`: a subscription to a series in which nothing is new for it stays where it is, so that an entry
+    costs what its own followers cost. `scopes`, for mail at once: no subscription but to these (0: all) can have something new;
+    empty: not known."""
 
     publication_id: int
     cadence: str
@@ -27,6 +31,8 @@ class Cut:
     at: datetime | None = None
     spread_minutes: int = 0
     carried: bool = True
+    at_once: bool = False
+    scopes: tuple[int, ...] = ()
 
 
 def zones_in_use(session: Session) -> list[str]:
@@ -43,6 +49,17 @@ def newest_mailable(session: Session, publication_id: int) -> int:
     """The greatest `mail_seq` of a published entry; 0 where there is none."""
     query = select(func.max(Entry.mail_seq)).where(Entry.publication_id == publication_id, Entry.state == "published")
     return session.scalar(query) or 0
+
+
+def series_between(session: Session, publication_id: int, after: int, upto: int) -> list[int]:
+    """The series that have a published entry with `after < mail_seq ≤ upto`."""
+    query = select(Entry.series_id).where(
+        Entry.publication_id == publication_id,
+        Entry.state == "published",
+        Entry.mail_seq > after,
+        Entry.mail_seq <= upto,
+    )
+    return sorted(session.scalars(query.distinct()))
 
 
 def anyone_behind(session: Session, cut: Cut) -> bool:
@@ -68,7 +85,17 @@ def behind(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnEle
         Carried.taken_at.is_(None),
         or_(Subscription.scope == 0, Carried.series_id == Subscription.scope),
     )
-    reasons = [Subscription.cursor < cut.upto, and_(Subscription.scope == 0, earlier)]
+    newer = exists().where(
+        Entry.series_id == Subscription.scope,
+        Entry.mail_seq > Subscription.cursor,
+        Entry.mail_seq <= cut.upto,
+        Entry.state == "published",
+    )
+    stands = Subscription.cursor < cut.upto
+    reasons = [
+        and_(stands, or_(Subscription.scope == 0, newer)) if cut.at_once else stands,
+        and_(Subscription.scope == 0, earlier),
+    ]
     conditions = concerned(cut, after, until)
     conditions.append(or_(*reasons, listed) if cut.carried else or_(*reasons))
     if cut.active_by is not None:
@@ -78,7 +105,9 @@ def behind(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnEle
 
 def concerned(cut: Cut, after: int = 0, until: int | None = None) -> list[ColumnElement[bool]]:
     """Of the subscribers in (after, until], the active subscriptions at the issue's cadence and hour."""
-    conditions: list[ColumnElement[bool]] = [Subscription.cadence == cut.cadence, _ACTIVE]  # type: ignore[list-item]
+    conditions: list[ColumnElement[bool]] = [_AT_ONCE if cut.at_once else Subscription.cadence == cut.cadence, _ACTIVE]
+    if cut.scopes:
+        conditions.append(Subscription.scope.in_(cut.scopes))
     if cut.zones:
         conditions.append(Subscription.timezone.in_(cut.zones))
     if after:

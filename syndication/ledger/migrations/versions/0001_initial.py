@@ -360,6 +360,7 @@ def upgrade() -> None:
         "ix_entry_scheduled", "entry", ["scheduled_at"], unique=False, postgresql_where=sa.text("state = 'scheduled'")
     )
     op.create_index("ix_entry_series_feed", "entry", ["series_id", "state", "published_at"], unique=False)
+    op.create_index("ix_entry_series_mail", "entry", ["series_id", "mail_seq"], unique=False)
     op.create_index("ix_entry_series_updated", "entry", ["series_id", "updated_at"], unique=False)
     op.create_table(
         "feed_mark",
@@ -479,6 +480,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
         sa.UniqueConstraint("subscriber_id", "scope", name=op.f("uq_subscription_subscriber_id_scope")),
         postgresql_with={"fillfactor": 70},
+    )
+    op.create_index(
+        "ix_subscription_at_once",
+        "subscription",
+        ["scope", "subscriber_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'active' AND cadence = 'at-once'"),
+        sqlite_where=sa.text("state = 'active' AND cadence = 'at-once'"),
     )
     op.create_index(
         "ix_subscription_due",
