@@ -319,6 +319,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         try:
             if hasattr(self, "world"):
                 self._send(step=1)
+                self.publish(1)  # at once, what was carried over waits for the next entry, of whatever series
                 for _ in range(9):
                     self.work(minutes=24 * 60, cut="once", freeze="whole", send="all", chunk=3)
                 self.the_equation_holds()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from digest_world import START, World
+from digest_world import EVERYTHING, START, World
+from sqlalchemy import select
 
 from syndication import clock
 from syndication.cli.up import NICE, _commands, _workers
 from syndication.digests import freezing, issues
 from syndication.hints import QUEUES
-from syndication.ledger import claims
+from syndication.ledger import claims, cursors
+from syndication.ledger.tables import Subscription
 from syndication.mail.sender import DIGESTS
 from syndication.settings import Settings
 from syndication.sweeping import OWED
@@ -53,6 +55,68 @@ def test_the_beginning_is_as_much_as_somebody_is_owed_and_another_worker_is_rung
         world.equation()
         assert [i.eligible for i in world.issues() if i.id == issue] == [3]
         assert entry is not None
+
+
+def test_an_entry_at_once_leaves_the_rows_of_who_follows_something_else(world: World) -> None:
+    a, b, _ = world.series
+    with clock.frozen(START):
+        follows_a, follows_b, follows_all = (world.join(scope, "at-once") for scope in (a, b, EVERYTHING))
+        first = world.publish(0)
+        issues.freeze(world.db, *issues.cut_due(world.db))
+        assert [world.cursors(who) for who in (follows_a, follows_b, follows_all)] == [{a: 1}, {b: 0}, {EVERYTHING: 1}]
+        second = world.publish(1)
+        issues.freeze(world.db, *issues.cut_due(world.db))
+        assert [world.cursors(who) for who in (follows_a, follows_b, follows_all)] == [{a: 1}, {b: 2}, {EVERYTHING: 2}]
+        assert [world.got(who) for who in (follows_a, follows_b)] == [[first], [second]]
+        assert world.got(follows_all) == [first, second]
+        world.publish(2)
+        issues.freeze(world.db, *issues.cut_due(world.db))
+        assert world.got(follows_all, "pending")[2:]
+        assert len(world.got(follows_a)) == len(world.got(follows_b)) == 1
+    with clock.frozen(START + timedelta(hours=1)):  # to stand behind where nothing came is not to be behind
+        assert issues.cut_due(world.db) == []
+
+
+def test_who_comes_to_mail_at_once_is_found_behind_within_a_minute(world: World) -> None:
+    _, b, _ = world.series
+    with clock.frozen(START):
+        who = world.join(b, "daily")
+        world.join(world.series[0], "at-once")
+        missed = world.publish(1)
+        assert issues.cut(world.db, "at-once") == []
+        with world.db.transaction() as session:
+            session.scalars(select(Subscription).where(Subscription.subscriber_id == who)).one().cadence = "at-once"
+        world.publish(0)
+        [other] = issues.cut(world.db, "at-once")
+        issues.freeze(world.db, other)
+        assert world.got(who) == []
+    with clock.frozen(START + timedelta(minutes=2)):
+        [later] = issues.cut(world.db, "at-once")
+        issues.freeze(world.db, later)
+        assert world.got(who) == [missed]
+        assert issues.cut(world.db, "at-once") == []
+    world.equation()
+
+
+def test_entries_are_read_from_where_each_series_stood(world: World) -> None:
+    a, b, c = world.series
+    with clock.frozen(START):
+        entries = [world.publish(n % 3) for n in range(9)]
+    series = [a, b, c] * 3
+    for after in (
+        {a: 0},
+        {a: 4, b: 7},
+        {EVERYTHING: 6, a: 0},
+        {EVERYTHING: 2},
+        dict.fromkeys(range(1000, 1500), 0) | {c: 3},
+    ):
+        expected = [
+            entry
+            for number, (entry, scope) in enumerate(zip(entries, series, strict=True), 1)
+            if number <= 8 and (number > after.get(scope, 9) or number > after.get(EVERYTHING, 9))
+        ]
+        with world.db.reading() as session:
+            assert [row[0] for row in cursors.mailable(session, world.publication, after, 8)] == expected
 
 
 def test_who_sends_at_once_leaves_digests_and_who_sends_digests_takes_what_goes_first(world: World) -> None:

@@ -211,6 +211,26 @@ def test_between_two_checks_nothing_is_asked(wiring: Wiring, new_entry: NewEntry
         assert get(client, If_None_Match=before).status_code == 304
 
 
+def test_after_a_change_it_looks_four_times_as_often(
+    wiring: Wiring, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    object.__setattr__(wiring.settings, "feed_check_seconds", 4.0)
+    at = 0.0
+    monkeypatch.setattr(clock, "monotonic", lambda: at)
+    new_entry("tides")
+    with browser(wiring) as client:
+        assert "On tides" in get(client).text
+        looks = [("storms", 3.9, 4.0), ("gales", 4.9, 5.0), ("squalls", 9.9, 10.0)]
+        for title, before, after in looks:  # the third after a second in which nothing changed
+            new_entry(title)
+            at = before
+            assert f"On {title}" not in get(client).text
+            at = after
+            assert f"On {title}" in get(client).text
+            at = 6.0 if title == "gales" else after
+            get(client)
+
+
 def test_bytes_newer_than_the_check_go_with_their_own_validators(wiring: Wiring, new_entry: NewEntry) -> None:
     new_entry("tides")
     object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
