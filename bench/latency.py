@@ -3,8 +3,8 @@
 `syndicate up` with PostgreSQL and a second web process; 100,000 entries, 1,000 feeds, 10,000 hub subscriptions, 100,000
 subscribers. Each probe touches ten feeds; all times run from the commit of its publish, `act` is how long that took. Two
 hundred probes go out while a cut runs beside them: a daily and a weekly digest in turn, each frozen and mailed for a third of
-the people; twenty before that without one (`alone`). Percentiles are by nearest rank. Then the notice changes: how long until the last of the 1,000 feeds
-has it.
+the people; twenty before that without one (`alone`). Percentiles are by nearest rank. Then the notice changes: how long
+until the last of the 1,000 feeds has it.
 """
 
 from __future__ import annotations
