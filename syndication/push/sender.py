@@ -103,7 +103,8 @@ class _Round:
         written, settled, more = clock.monotonic(), 0, True
         with ThreadPoolExecutor(self.threads, thread_name_prefix="push") as pool:
             while True:
-                late, idle = clock.monotonic() >= ends, not self.under_way  # only then is every lane looked into
+                late = clock.monotonic() >= ends
+                idle = not self.under_way and not self.held  # only then is every lane looked into
                 if late:
                     self._give_back()
                 elif more:
@@ -127,7 +128,8 @@ class _Round:
             places = min(self.threads - self.under_way, most - self.lanes[lane])
             if places <= 0 or (self.under_way and places < most // HANDFUL):
                 continue
-            full = [host for host, calls in self.hosts.items() if calls >= settings.push_per_host]
+            full = {host for host, calls in self.hosts.items() if calls >= settings.push_per_host}
+            full |= {mine.host for mine in self.held}
             with self.wiring.db.transaction() as session:
                 claim = pushes.claim(
                     session, priorities=lane, size=places, lease_seconds=settings.lease_seconds, beside=full

@@ -28,6 +28,17 @@ def test_a_document_is_owed_until_the_lease_ends(status: int, attempts: int, lea
         assert NOW + wait_before(attempts + 2, chance) >= until
 
 
+@given(st.integers(0, 599), st.integers(0, 9), st.sampled_from([b"abc", b" abc\n", b"abcd", b"xabc", b"ABC", b""]))
+def test_only_the_challenge_agrees(status: int, attempts: int, body: bytes) -> None:
+    state = judge_verify(Answer(status, "", body), "abc", attempts, NOW, 0.5).state
+    if 200 <= status < 300:
+        assert state == ("done" if body.strip() == b"abc" else "failed")
+    elif 0 < status < 500 and status != 429:
+        assert state == "failed"
+    else:  # it has not said anything
+        assert state == ("pending" if attempts < 3 else "failed")
+
+
 def test_waits_grow_to_six_hours() -> None:
     waits = [wait_before(n, 0.5) for n in range(2, 12)]
     assert waits[:3] == [timedelta(seconds=10), timedelta(seconds=40), timedelta(seconds=160)]

@@ -197,6 +197,12 @@ def test_a_renewal_replaces_the_old_one_only_once_verified(
     assert subscriptions(db)[0].secret is None
 
 
+def test_each_question_has_a_challenge_of_its_own(subscribe: Subscribe, machine: Machine) -> None:
+    for _ in range(3):
+        subscribe()
+    assert len({got.query["hub.challenge"] for got in machine.got}) == 3
+
+
 def test_nobody_unsubscribes_somebody_else(subscribe: Subscribe, machine: Machine, db: Database) -> None:
     subscribe()
     machine.does["/callback"] = 404  # "I did not ask for this"
@@ -241,6 +247,7 @@ def test_feeds_name_the_hub_in_their_headers_and_inside(wiring: Wiring, client: 
         answer = client.get(f"/feeds/all.{fmt}")
         links = answer.headers["link"]
         assert links.count('rel="self"') == 1
+        assert answer.text.count(f"{BASE}/feeds/all.{fmt}") == 1
         for hub in (f"{BASE}/hub", "https://other.example/hub"):
             assert f'<{hub}>; rel="hub"' in links
             assert answer.text.count(hub) == 1
@@ -480,3 +487,20 @@ def test_the_operator_sees_who_does_not_answer(
         assert reports.subscriptions(session, topic="all.rss") == []
         with pytest.raises(BadInput, match=r"all\.atom"):
             reports.subscriptions(session, topic="all")
+
+
+def test_the_operator_sees_the_worst_first_and_those_that_ended_when_asked(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    for path in ("/good", "/bad", "/worse", "/left"):
+        subscribe(path)
+    subscribe("/left", mode="unsubscribe")
+    for path in ("/worse", "/bad"):
+        machine.does[path] = 502
+        publish(db, BASE, [new_entry(path.strip("/"))])
+        send_due(wiring)
+    with db.reading() as session:
+        seen = [(row["callback"], row["failures"]) for row in reports.subscriptions(session)]
+        assert seen == [(machine.url + path, failures) for path, failures in (("/worse", 2), ("/bad", 1), ("/good", 0))]
+        (left,) = [row for row in reports.subscriptions(session, ended=True) if row["state"] != "active"]
+        assert (left["callback"], left["state"]) == (f"{machine.url}/left", "ended: unsubscribed")

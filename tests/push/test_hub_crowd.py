@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -15,10 +16,11 @@ from syndication import clock
 from syndication.errors import Conflict, NotFound
 from syndication.ledger.content import Feed
 from syndication.ledger.db import Database
-from syndication.ledger.machines import HubSubscription, Push
+from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.pushes import DOCUMENT, NEW, SOON, SUSPECT, claim
 from syndication.publishing import publish, rerender_all
 from syndication.push import hub, sender
+from syndication.push.answer import Answer
 from syndication.push.fanout import fan_out_owed
 from syndication.push.sender import send_due
 from syndication.wiring import Wiring
@@ -67,6 +69,82 @@ def test_a_host_with_many_slow_callbacks_keeps_no_other_waiting(
     publish(db, BASE, [new_entry("one")])
     send_due(wiring)
     assert states(db) == ["done"] * 21
+
+
+def crowd(wiring: Wiring, url: str, size: int) -> None:
+    """So many subscribers to the one topic there is, each of which has taken a document."""
+    with wiring.db.transaction() as session:
+        now, topic = clock.now(), session.scalars(select(HubTopic.id)).one()
+        session.add_all(
+            HubSubscription(
+                topic_id=topic, callback=f"{url}/crowd{n}", callback_hash=str(n), host="127.0.0.1", active_at=now,
+                lease_until=now + timedelta(days=1), delivered_at=now, delivered_etag="old",
+            )
+            for n in range(size)
+        )  # fmt: skip
+
+
+def test_what_no_thread_is_free_for_stays_in_the_ledger(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What is claimed runs a lease: more of a full host's than can soon be sent is left to others."""
+    change(wiring, push_per_host=1)
+    subscribe()
+    crowd(wiring, machine.url, 60)
+    claimed: list[int] = []
+
+    def count(*_: object, **__: object) -> Answer:
+        claimed.append(len([state for state in states(db) if state == "sending"]))
+        return Answer(204, "No Content")
+
+    monkeypatch.setattr(sender.Caller, "call", count)
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    assert states(db) == ["done"] * 61
+    assert max(claimed) <= wiring.settings.push_threads
+
+
+def test_what_is_held_when_the_time_is_over_is_given_back(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    change(wiring, push_per_host=1)
+    for number in range(4):
+        subscribe(f"/cb{number}")
+    publish(db, BASE, [new_entry("one")])
+    claim_some = sender._Round._claim
+
+    def then_late(self: sender._Round, pool: ThreadPoolExecutor) -> bool:
+        found = claim_some(self, pool)
+        monkeypatch.setattr(sender.clock, "monotonic", lambda: 1e12)
+        return found
+
+    monkeypatch.setattr(sender._Round, "_claim", then_late)
+    monkeypatch.setattr(sender.Caller, "call", lambda *_, **__: Answer(204, "No Content"))
+    send_due(wiring)
+    assert states(db) == ["done", "pending", "pending", "pending"]
+    monkeypatch.undo()
+    send_due(wiring)
+    assert states(db) == ["done"] * 4
+
+
+def test_a_fault_of_ours_in_one_call_ends_no_round(
+    subscribe: Subscribe, wiring: Wiring, new_entry: NewEntry, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("/good", "/odd"):
+        subscribe(path)
+    publish(db, BASE, [new_entry("one")])
+    call = sender.Caller.call
+
+    def broken(self: sender.Caller, method: str, url: str, **more: Any) -> Answer:
+        if url.endswith("/odd"):
+            raise RuntimeError("nobody thought of it")
+        return call(self, method, url, **more)
+
+    monkeypatch.setattr(sender.Caller, "call", broken)
+    send_due(wiring)
+    assert states(db) == ["done", "pending"]
 
 
 def test_one_host_however_it_is_written_has_one_share(
@@ -214,16 +292,22 @@ def test_a_feed_that_is_private_now_is_sent_to_nobody(
         assert session.scalars(select(HubSubscription.state)).all() == ["ended"]
 
 
-def test_a_document_that_waits_when_its_feed_turns_private_is_not_sent(
+@pytest.mark.parametrize("turns", ["private", "gone"])
+def test_a_document_that_waits_when_its_feed_turns_private_or_ends_is_not_sent(
     subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, turns: str,
 ) -> None:  # fmt: skip
     subscribe(topic=f"{BASE}/feeds/floods.rss")
     publish(db, BASE, [new_entry("one", series=2)])
     rerender_all(db, BASE)
     fan_out_owed(db, BASE)
+    under_way = sender._Round(wiring, sender.Caller(seconds=1))
     with db.transaction() as session:
-        session.execute(update(Feed).where(Feed.name == "floods").values(private=True))
+        (topic,) = session.scalars(select(HubTopic.id))
+        under_way._read_documents({topic})
+        session.execute(update(Feed).where(Feed.name == "floods").values({turns: True}))
+    under_way._read_documents({topic})
+    assert under_way.documents == {}
     monkeypatch.setattr(sender.fanout, "fan_out_owed", lambda *_: 0)  # it was at work a moment before
     send_due(wiring)
     assert [got for got in machine.got if got.method == "POST"] == []

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from syndication import clock
 from syndication.ledger import pushes
-from syndication.ledger.content import Feed
+from syndication.ledger.content import Artifact, Feed
 from syndication.ledger.db import Database
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
 from syndication.ledger.pushes import Result
@@ -127,6 +127,81 @@ def test_what_waits_for_one_who_left_is_not_sent(
         (back,) = session.scalars(select(HubSubscription))
     assert (back.state, back.ended_reason, back.ended_at, back.failures) == ("active", "", None, 0)
     assert machine.got[-1].method == "POST"
+
+
+def test_two_documents_are_never_under_way_to_one_subscriber(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe()
+    publish(db, BASE, [new_entry("one")])
+    fan_out_owed(db, BASE)
+    with db.transaction() as session:  # a worker that is slow
+        slow = pushes.claim(session, priorities=range(4), size=9, lease_seconds=60)
+    assert slow is not None
+    publish(db, BASE, [new_entry("two")])
+    send_due(wiring)
+    assert [got.method for got in machine.got] == ["GET"]
+    with db.transaction() as session:
+        pushes.finish(session, slow.token, [Result(slow.rows[0].id, "done", "204", etag="one")])
+    send_due(wiring)
+    assert [got.body.count(b"<entry") for got in machine.got] == [0, 2]
+
+
+def test_a_late_word_about_what_somebody_else_has_claimed_counts_for_nothing(
+    subscribe: Subscribe, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe()
+    publish(db, BASE, [new_entry("one")])
+    fan_out_owed(db, BASE)
+    claims = []
+    for minutes in (0, 5):
+        with clock.shifted(timedelta(minutes=minutes)), db.transaction() as session:
+            claims.append(pushes.claim(session, priorities=range(4), size=1, lease_seconds=60))
+    late, present = claims
+    assert late is not None
+    assert present is not None
+    with db.transaction() as session:
+        pushes.finish(session, late.token, [Result(late.rows[0].id, "failed", "late")])
+        pushes.give_back(session, late.token, [late.rows[0].id])
+    with db.transaction() as session:
+        pushes.finish(session, present.token, [Result(present.rows[0].id, "done", "204")])
+    with db.reading() as session:
+        assert session.scalars(select(Push.state).where(Push.kind == "document")).all() == ["done"]
+
+
+def test_who_has_a_version_gets_it_no_second_time(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    """A document that changes and changes back before the change was sent."""
+    subscribe()
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    mine = (Artifact.format == "atom", Artifact.feed_id.in_(select(Feed.id).where(Feed.name == "all")))
+    with db.transaction() as session:
+        before = session.scalars(select(Artifact.etag).where(*mine)).one()
+    for etag in ("between", before):
+        with db.transaction() as session:
+            session.execute(update(Artifact).where(*mine).values(etag=etag))
+        fan_out_owed(db, BASE)
+    send_due(wiring)
+    assert [got.method for got in machine.got] == ["GET", "POST"]
+
+
+def test_nothing_is_owed_beyond_a_lease(subscribe: Subscribe, new_entry: NewEntry, db: Database) -> None:
+    subscribe(lease_seconds="300")
+    publish(db, BASE, [new_entry("one")])
+    with clock.shifted(timedelta(seconds=301)):
+        assert fan_out_owed(db, BASE) == 1
+    with db.reading() as session:
+        assert session.scalars(select(Push.state).where(Push.kind == "document")).all() == []
+
+
+def test_a_publish_leaves_questions_as_they_were(client: TestClient, new_entry: NewEntry, db: Database) -> None:
+    assert asks(client, "https://reader.example/", ALL) == 202
+    publish(db, BASE, [new_entry("one")])
+    assert fan_out_owed(db, BASE) == 1
+    with db.reading() as session:
+        assert session.scalars(select(Push.state).where(Push.kind == "verify")).all() == ["pending"]
 
 
 def test_one_who_leaves_takes_nothing_from_others(
