@@ -29,7 +29,7 @@ pytestmark = pytest.mark.sqlite_only
 WIDE = "<table><thead><tr>" + "<th>Column of figures</th>" * 12 + "</tr></thead><tbody><tr>" + "<td>1,234,567</td>" * 12
 RICH = sanitised(
     f"""<p>Water<sup><a href="#fn1" id="ref1">1</a></sup> &amp; wind, and <a href="https://other.example/">a link</a>.</p>
-{WIDE}</tr></tbody></table><table><tr><th>One</th><td>2</td></tr></table>
+{WIDE}</tr></tbody></table><table><tr><th>One</th><td align="right">2</td></tr></table>
 <figure><img src="media:{"ab" * 32}.png" alt="A dot" width="2000" height="900"><figcaption>A dot.</figcaption></figure>
 <h2>A head</h2><blockquote><p>Said.</p></blockquote><ul><li>One</li></ul><pre>{"code " * 60}</pre>
 <hr><ol><li id="fn1">Note <a href="#ref1">back to the text</a></li></ol>""",
@@ -126,6 +126,27 @@ def test_a_reader_sees_the_notice_once_without_any_script(
                 seen[path] = count_text(text, texts["de" if "german" in path else "en"])
     assert len(seen) == 5
     assert set(seen.values()) == {1}
+
+
+def test_figures_stand_under_each_other_and_no_turn_is_left_empty(
+    chromium: Browser, client: TestClient, pages: list[str]
+) -> None:
+    with screen(chromium, client, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(f"{BASE}/series/ferries/rich/")
+        style = page.locator("td", has_text="2").last.evaluate("cell => getComputedStyle(cell).textAlign")
+        assert style == "right"
+        lone = 0
+        for path in pages:
+            page.goto(BASE + path)
+            turns = page.locator(".turn [rel]")
+            if turns.count() == 1:
+                lone += 1
+                all_ = page.locator(".turn .all").bounding_box()
+                box = turns.first.bounding_box()
+                assert box is not None
+                assert all_ is not None
+                assert box["width"] == all_["width"], path
+        assert lone
 
 
 def test_the_first_tab_leads_past_the_frame(chromium: Browser, client: TestClient, pages: list[str]) -> None:
