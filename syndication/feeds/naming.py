@@ -23,6 +23,7 @@ MOST_MARKS = 60  # authors, and topics, by which one entry is found: the first o
 LONGEST = 300
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 _PART = re.compile(r"(?:(?:by|on|in)\.)?[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+_WRITTEN_OUT = {"de": str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})}
 _KIND = {prefix: kind for kind, prefix in PREFIX.items()}
 
 
@@ -95,7 +96,9 @@ def takes(wants: Iterable[Sequence[str]], marks: Iterable[str]) -> bool:
     return all(mine.intersection(group) for group in wants)
 
 
-def slugified(text: str) -> str:
-    """Small ASCII letters, digits and hyphens, at most 80; other scripts in Latin letters. Empty where nothing is left."""
-    plain = anyascii(unicodedata.normalize("NFC", text)).lower().replace("'", "")
+def slugified(text: str, language: str = "") -> str:
+    """Small ASCII letters, digits and hyphens, at most 80; other scripts in Latin letters. Empty where nothing is left.
+    A `language` that writes its letters out in ASCII has them so: ü is ue in German, u elsewhere."""
+    letters = _WRITTEN_OUT.get(language.partition("-")[0].lower(), {})
+    plain = anyascii(unicodedata.normalize("NFC", text).translate(letters)).lower().replace("'", "")
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")

@@ -92,7 +92,8 @@ def draft_of(path: Path, source: str, folder: Folder, settings: Settings, *, in_
         ).hexdigest(),
         identity=front.id,
         series=front.series,
-        slug=slugified(front.slug or (name if in_tree else front.title)) or _handle(source if in_tree else front.title),
+        slug=slugified(front.slug or (name if in_tree else front.title), front.language or folder.language)
+        or _handle(source if in_tree else front.title),
         says_slug=bool(front.slug),
         part=front.part if front.part is not None else number,
         published_at=published_at,

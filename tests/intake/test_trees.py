@@ -115,6 +115,21 @@ def test_every_script_makes_an_address_that_stays(db: Database, tree: Path, name
 
 @pytest.mark.sqlite_only
 @pytest.mark.parametrize(
+    ("language", "slug"),
+    [("de", "ueber-bruecken-strasse"), ("de-AT", "ueber-bruecken-strasse"), ("tr", "uber-brucken-strasse")],
+)
+def test_german_writes_its_umlauts_out(db: Database, tree: Path, language: str, slug: str) -> None:
+    file = write(tree, "boats/Über Brücken Straße.md", f"---\ntitle: T\nlanguage: {language}\n---\nText")
+    (first,) = take(db, tree).created
+    assert first.slug == slug
+    publishing.publish(db, BASE, [first.entry_id])
+    file.write_text("---\ntitle: T\nlanguage: sv\n---\nText")
+    (changed,) = take(db, tree).changed
+    assert changed.slug == slug, "what is published keeps its address"
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
     ("stem", "part", "slug"),
     [("03-boats", 3, "boats"), ("3. boats", 3, "boats"), ("03 boats", 3, "boats"), ("10 ways", None, "10-ways"),
      ("2026-05-04-boats", None, "2026-05-04-boats"), ("100 ways", None, "100-ways"), ("00-zero", None, "zero")],
