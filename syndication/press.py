@@ -9,7 +9,8 @@ owed. A crash leaves all of it or nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -154,12 +155,21 @@ def carry_out_sound(
     return [change for part in parts if part for change in carry_out_sound(db, base_url, act, part, failed)]
 
 
-def rehearse(db: Database, base_url: str, decide: Decide) -> None:
-    """Decides and renders on a snapshot and keeps nothing; raises what `carry_out` would."""
+@contextmanager
+def rehearsed(db: Database, base_url: str, decide: Decide) -> Iterator[Session]:
+    """Decides and renders on a snapshot and keeps nothing; raises what `carry_out` would. The block sees what it decided."""
     with db.reading() as session, session.no_autoflush:
         plan = _fresh_plan(session, clock.now())
         decide(session, plan)
-        _render(session, plan, base_url)
+        if plan.entries:
+            _render(session, plan, base_url)
+        yield session
+
+
+def rehearse(db: Database, base_url: str, decide: Decide) -> None:
+    """The same for what it raises."""
+    with rehearsed(db, base_url, decide):
+        pass
 
 
 class _Overtaken(TryLater):

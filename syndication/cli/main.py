@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("up", "up", "Run everything here: broker, web, workers and beat, until interrupted."),
     "init": ("init", "init", "Make the data directory and bring the ledger's schema up to date."),
     "import": ("importing", "import_", "Read documents and trees into drafts."),
+    "preview": ("preview", "preview", "Write an entry's page and mail as they would go out, for your eyes only."),
     "publish": (
         "publishing",
         "publish",

@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 # What the reader is told to see, by a word of the command.
 SEEN = {
     "entries": "2031-03-04",
+    "preview": "preview/slow-crossings-the-bridge-that-waits/page.html\n",
     "all.json": '"version":"https://jsonfeed.org/version/1.1"',
     "publish the": "published",
     "digest cut": "daily",
