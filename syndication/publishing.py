@@ -141,9 +141,8 @@ def withdraw(
 def schedule(session: Session, entry: Entry, at: datetime, *, mail: bool = True) -> None:
     """A draft is to be published at `at` (aware, in the future); a scheduled one gets the new time."""
     if at <= ledger_now(session):
-        raise BadInput(
-            f"{at.isoformat()} has passed;", where=f"entry {entry.slug}", remedy="publish it, or name a later time."
-        )
+        what = f"{at:%Y-%m-%d %H:%M %Z} has passed;"
+        raise BadInput(what, where=f"entry {entry.slug}", remedy="publish it, or name a later time.")
     make_due(session, entry, at, mail=mail)
 
 

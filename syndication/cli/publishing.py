@@ -127,8 +127,8 @@ def schedule(
     wiring = state()
     with wiring.db.transaction() as session:
         found = entry_named(session, entry)
-        when = moment(at, the_publication(session).timezone)
-        publishing.schedule(session, found, when, mail=not no_mail)
+        zone = the_publication(session).timezone
+        publishing.schedule(session, found, moment(at, zone).astimezone(ZoneInfo(zone)), mail=not no_mail)
     show(wiring.db, [found.id], as_json)
 
 
@@ -233,6 +233,10 @@ def entries(
     with wiring.db.reading() as session:
         query = select(Entry.id).order_by(Entry.id.desc())
         ids = list(session.scalars(query.where(Entry.state == in_state) if in_state else query))
+    if not (ids or in_state or as_json):
+        place = "the ledger" if wiring.settings.database_url else wiring.settings.data_dir.absolute()
+        say(f"nothing in {place}; `syndicate import TREE` brings entries.")
+        return
     show(wiring.db, ids, as_json)
 
 

@@ -70,6 +70,7 @@ def test_a_time_without_an_offset_is_the_publications(place: Path) -> None:
     run(var, "import", str(place / "tree/boats/a.txt"))
     shown = run(var, "schedule", "a", "2041-05-01 09:00")
     assert "2041-05-01 09:00 JST" in shown.stdout
+    assert "2001-05-01 09:00 JST has passed; publish it" in run(var, "schedule", "a", "2001-05-01 09:00").stderr
     assert entry(place)["scheduled_at"] == "2041-05-01T00:00:00+00:00"
     run(var, "schedule", "a", "2041-05-01T09:00+01:00")
     assert entry(place)["scheduled_at"] == "2041-05-01T08:00:00+00:00"
@@ -101,6 +102,8 @@ def test_an_unknown_state_is_named(place: Path) -> None:
     ended = run(place / "var", "entries", "--state", "drafts")
     assert ended.returncode == 1
     assert "draft, scheduled, published, withdrawn" in ended.stderr
+    nothing = run(place / "var", "entries").stdout
+    assert nothing == f"nothing in {place / 'var'}; `syndicate import TREE` brings entries.\n"
 
 
 def test_how_severe_a_change_is_says_whether_it_is_told(place: Path) -> None:
