@@ -215,6 +215,14 @@ def test_a_bulk_load_and_a_backfill_are_cut_by_the_worker(
     assert pages(db) == before  # nothing to do changes nothing
 
 
+def test_entries_of_one_moment_stand_once(db: Database, client: TestClient, new_entry: NewEntry) -> None:
+    """A page's bound lies between two that were published at the same time."""
+    moment = datetime(2001, 1, 1, tzinfo=UTC)
+    publish(db, BASE, [new_entry(f"e{n}", published_at=moment) for n in range(45)], mail=False)
+    assert len(pages(db)) == 1
+    assert Reader(client).ids("json") == published(db)
+
+
 def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestClient, new_entry: NewEntry) -> None:
     publish(db, BASE, [new_entry(f"e{n}") for n in range(200)])
     with db.transaction() as session:

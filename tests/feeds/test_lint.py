@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,9 +14,9 @@ from syndication.errors import BadInput
 from syndication.feeds import lint
 from syndication.feeds.formats import FORMATS
 from syndication.feeds.linting import of_entries, of_feeds
-from syndication.ledger.content import Entry, Feed, Publication
+from syndication.ledger.content import Entry, Feed, Publication, Revision
 from syndication.ledger.db import Database
-from syndication.publishing import catch_up, publish
+from syndication.publishing import catch_up, publish, withdraw
 from tests.feeds.feed_world import BASE, DAY, VIEW, feed, hard_view, item
 from tests.publishing.conftest import NewEntry
 
@@ -73,6 +74,8 @@ def test_dates_to_come_are_errors() -> None:
         ("error", "published"),
         ("error", "updated"),
     ]
+    turned = replace(item(1, title="Tides"), updated=DAY - timedelta(days=2))
+    assert [(one.level, one.where) for one in lint.item(turned, NOW, BASE)] == [("warning", "updated")]
     soon = replace(item(1, title="Tides"), published=NOW + timedelta(hours=1), updated=NOW + timedelta(hours=1))
     assert lint.item(soon, NOW, BASE) == []
 
@@ -100,6 +103,28 @@ def test_faults_of_a_document(fmt: str) -> None:
     assert [one.level for one in lint.document(fmt, FORMATS[fmt].render(larger), twice.self_urls[fmt])] == ["error"]
 
 
+@pytest.mark.parametrize(
+    ("fmt", "sound", "faulty", "words"),
+    [
+        ("rss", 'isPermaLink="false"', 'isPermaLink="true"', "a guid says that it is an address"),
+        ("rss", "<language>.*?</language>", "", "the channel has no language"),
+        ("rss", "<pubDate>[^<]*</pubDate><", "<pubDate>yesterday</pubDate><", "yesterday is no date"),
+        ("rss", "<guid .*?</guid>", "", "a guid says"),
+        ("atom", 'rel="self"', 'rel="odd"', "the relation odd"),
+        ("atom", '(<link [^>]*rel="alternate"[^>]*>)', r"\1\1", "two links are the alternate"),
+        ("atom", "<updated>[^<]*</updated>", "", "no updated"),
+        ("json", '"id":', '"guid":', "an item has no id"),
+        ("json", '"content_html":', '"content":', "an item has no text"),
+        ("json", '"items":', '"_ours":1,"items":', "_ours is ours and no object"),
+        ("json", '"version":', '"edition":', "it has no version"),
+    ],
+)
+def test_each_fault_of_a_document_is_named(fmt: str, sound: str, faulty: str, words: str) -> None:
+    body = FORMATS[fmt].render(VIEW).decode()
+    faults = lint.document(fmt, re.sub(sound, faulty, body).encode(), VIEW.self_urls[fmt])
+    assert any(one.level == "error" and words in one.what for one in faults), faults
+
+
 def test_an_error_stops_the_publish_with_entry_place_and_remedy(db: Database, new_entry: NewEntry) -> None:
     with pytest.raises(BadInput) as refused:
         publish(db, BASE, [new_entry("good"), new_entry("bad", body_html='<p><a href="tides.html">x</a></p>')])
@@ -110,6 +135,17 @@ def test_an_error_stops_the_publish_with_entry_place_and_remedy(db: Database, ne
     with db.reading() as session:
         states = dict(session.execute(select(Entry.slug, Entry.state)).all())
     assert states == {"good": "published", "bad": "draft"}  # it stops its own entry and no other
+
+
+def test_what_has_an_error_can_be_withdrawn(db: Database, new_entry: NewEntry) -> None:
+    entry = new_entry("one")
+    publish(db, BASE, [entry])
+    with db.transaction() as session:  # published by a version that knew less
+        revision = session.scalars(select(Revision)).one()
+        revision.content = {**revision.content, "body_html": '<p><a href="tides.html">x</a></p>'}
+    withdraw(db, BASE, entry)
+    with db.reading() as session:
+        assert session.scalars(select(Entry.state)).all() == ["withdrawn"]
 
 
 def test_warnings_publish_and_are_told(db: Database, new_entry: NewEntry) -> None:

@@ -201,6 +201,13 @@ def test_one_that_cannot_be_rendered_holds_up_no_other_and_is_free_for_its_next_
     assert owing.render_owed(db, BASE) == 1
 
 
+def test_a_feed_that_ended_is_rendered_no_more(db: Database, feeds: dict[str, int], rendered: list[str]) -> None:
+    with db.transaction() as session:
+        session.execute(update(Feed).where(Feed.name == "own-1").values(gone=True))
+    assert owing.render_owed(db, BASE) == MANY - 1
+    assert "own-1" not in rendered
+
+
 def test_a_new_entry_does_not_wait_for_a_change_of_every_feed(db: Database, feeds: dict[str, int]) -> None:
     with db.transaction() as session:
         seq = press.touch(session, 1)

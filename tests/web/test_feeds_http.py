@@ -249,6 +249,19 @@ def test_bytes_newer_than_the_check_go_with_their_own_validators(wiring: Wiring,
             assert get(another, encoding="br").headers["etag"] != kept.headers["etag"]
 
 
+def test_a_validator_that_was_said_never_goes_with_other_bytes(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
+    with browser(wiring) as client, clock.shifted(timedelta(seconds=30)):
+        before = get(client, encoding="br")
+        new_entry("storms")
+        with clock.shifted(timedelta(seconds=30)):
+            assert "On storms" in get(client, encoding="gzip").text  # read now: it is not in memory
+            after = get(client, encoding="br")
+    assert "On storms" in after.text
+    assert after.headers["etag"] != before.headers["etag"]
+
+
 def test_a_small_memory_still_serves_everything(wiring: Wiring, new_entry: NewEntry) -> None:
     new_entry("tides")
     for room in (0, 1_500):
@@ -286,6 +299,15 @@ def test_a_ledger_that_fails_is_said_where_nothing_is_known(wiring: Wiring, new_
         with wiring.db.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO artifact")
         assert get(client, encoding="br").status_code == 200
+
+
+@pytest.mark.sqlite_only
+def test_where_the_ledger_was_never_read_no_feed_is_said_to_be_missing(wiring: Wiring) -> None:
+    wiring.__dict__["db"] = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    with browser(wiring) as client:
+        answer = get(client)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def test_only_one_poll_waits_for_a_ledger_that_hangs(
@@ -413,6 +435,23 @@ def test_a_document_keeps_to_its_schema_over_http(client: TestClient, new_entry:
     assert answer.content.decode("utf-8").count(f"{BASE}{path}") == (0 if path == "/feeds.opml" else 1)
 
 
+async def polled(feeds: Feeds, name: str, encoding: bytes) -> bytes:
+    """The body of an Atom feed, asked for without a server between."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def keep(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def never() -> MutableMapping[str, Any]:
+        raise AssertionError("nothing is read")
+
+    scope = {"path": f"/feeds/{name}.atom", "method": "GET", "headers": [(b"accept-encoding", encoding)]}
+    await feeds(scope, never, keep)
+    assert sent[0]["status"] == 200
+    body: bytes = sent[1]["body"]
+    return body
+
+
 def test_memory_holds_what_was_asked_for_last(wiring: Wiring, new_entry: NewEntry) -> None:
     new_entry("tides")
     with browser(wiring) as client:
@@ -420,25 +459,48 @@ def test_memory_holds_what_was_asked_for_last(wiring: Wiring, new_entry: NewEntr
     object.__setattr__(wiring.settings, "feed_cache_bytes", sizes["all"] + sizes["ferries"] + 1)
     feeds = Feeds(wiring)
 
-    async def ask(name: str) -> int:
-        sent: list[MutableMapping[str, Any]] = []
-
-        async def keep(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        scope = {"path": f"/feeds/{name}.atom", "method": "GET", "headers": [(b"accept-encoding", b"br")]}
-        await feeds(scope, never, keep)
-        assert sent[0]["status"] == 200
-        return len(sent[1]["body"])
-
-    async def never() -> MutableMapping[str, Any]:
-        raise AssertionError("nothing is read")
-
     async def visit() -> None:
         for name in ("all", "ferries", "all", "floods", "all"):
-            assert await ask(name) == sizes[name]
+            assert len(await polled(feeds, name, b"br")) == sizes[name]
             assert "/feeds/all.atom" in [path for path, _ in feeds._bodies]  # asked for more lately than ferries
             assert feeds._kept == sum(len(body) for _, body in feeds._bodies.values()) <= feeds._room
         assert [path for path, _ in feeds._bodies] == ["/feeds/floods.atom", "/feeds/all.atom"]  # ferries had to go
+
+    in_a_thread(visit())
+
+
+def test_many_who_ask_at_once_are_one_look_at_the_ledger(
+    wiring: Wiring, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_entry("tides")
+    feeds = Feeds(wiring)
+    read, looks = feeds.shelf.read, []
+
+    def noted(path: str, encoding: str) -> Any:
+        looks.append(path)
+        return read(path, encoding)
+
+    monkeypatch.setattr(feeds.shelf, "read", noted)
+
+    async def visit() -> None:
+        bodies = await asyncio.gather(*(polled(feeds, "all", b"br") for _ in range(20)))
+        assert len(set(bodies)) == 1
+        assert looks == ["/feeds/all.atom"]
+
+    in_a_thread(visit())
+
+
+def test_memory_counts_what_replaces_something_once(wiring: Wiring, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    object.__setattr__(wiring.settings, "feed_check_seconds", 3600.0)
+    feeds = Feeds(wiring)
+
+    async def visit() -> None:
+        await polled(feeds, "all", b"br")
+        await asyncio.to_thread(new_entry, "storms")
+        await polled(feeds, "all", b"gzip")  # which finds the new bytes, so that those kept are old
+        await polled(feeds, "all", b"br")
+        assert len(feeds._bodies) == 2
+        assert feeds._kept == sum(len(body) for _, body in feeds._bodies.values())
 
     in_a_thread(visit())

@@ -20,6 +20,7 @@ from syndication.web import politeness, readership
 from syndication.web.politeness import Politeness, counted_as
 from syndication.web.readership import Aggregator, Readership, said_by
 from syndication.wiring import Wiring
+from tests.sink import free_port
 from tests.web.test_metrics import numbers
 from tests.web.web_world import NewEntry, browser
 
@@ -129,6 +130,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("127.0.0.1", ""),
         ("::1", ""),
         ("10.1.2.3", ""),
+        ("100.64.0.1", ""),
         ("::ffff:192.168.0.1", ""),
         ("", ""),
         ("not an address", ""),
@@ -208,6 +210,17 @@ def test_readership_over_http(
     assert "newsboat" not in kept
 
 
+@pytest.mark.sqlite_only
+def test_what_a_ledger_that_is_away_does_not_take_is_said_again_later(db: Database, publication: int) -> None:
+    noted = Readership(Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none"))
+    noted.note(1, "rss", b"Feedly/1 (9 subscribers)")
+    assert noted.due(0.0)
+    noted.write(0.0)
+    noted.note(1, "rss", b"Feedly/1 (9 subscribers)")
+    assert not noted.due(readership.EVERY - 1)  # once a minute
+    assert noted.due(readership.EVERY)
+
+
 def test_readership_is_bounded_and_forgotten(db: Database, publication: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "AT_MOST", 10)
     monkeypatch.setattr(readership, "MOST", 50)
@@ -215,6 +228,8 @@ def test_readership_is_bounded_and_forgotten(db: Database, publication: int, mon
     for n in range(500):
         noted.note(1, "rss", b"Liar%d/1 (9 subscribers)" % n)
     assert len(noted._waiting) == 50
+    noted.note(1, "rss", b"Liar7/1 (8 subscribers)")  # one that has said something may correct it
+    assert noted._waiting[1, "rss", "Liar7", ""] == 8
     noted.write(0.0)
     assert not noted.due(30.0)
     for n in range(30):
