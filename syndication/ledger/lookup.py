@@ -63,5 +63,7 @@ def content_of(holder: Draft | Revision) -> EntryContent:
 
 def _near(name: str, names: list[str] | tuple[str, ...] | object) -> str:
     known = [str(n) for n in names] if isinstance(names, list | tuple) else []
-    near = get_close_matches(name, known, n=3, cutoff=0.5) or [n for n in known if n.endswith(f"/{name}")] or known[:5]
+    holds = [n for n in known if name.strip("/") in n] if name.strip("/") else []
+    typed = {n if "/" in name else n.rpartition("/")[2]: n for n in known}
+    near = holds[:5] or [typed[t] for t in get_close_matches(name, typed, n=3, cutoff=0.5)] or known[:5]
     return f"did you mean {', '.join(near)}?" if near else "import something first."

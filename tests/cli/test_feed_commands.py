@@ -149,6 +149,20 @@ def test_feeds_are_looked_at(run: Run, tree: Path) -> None:
     assert "lead to all (301)" in run("feeds", "end", "slow-crossings", "--moved-to", "all")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("bridge", "slow-crossings/the-bridge-that-waits?"),
+        ("nigth-train", "slow-crossings/night-train?"),
+        ("slow-crosings/night-train", "slow-crossings/night-train"),
+        ("nonsense", "living-with-water/"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_understood(run: Run, tree: Path, typed: str, meant: str) -> None:
+    run("import", str(tree))
+    assert f"did you mean {meant}" in run("publish", typed)
+
+
 def test_a_series_and_an_entry_are_renamed(db: Database, tmp_path: Path, run: Run, tree: Path) -> None:
     run("import", str(tree))
     run("publish", "--all", "--no-mail")
