@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 from syndication.ledger import schema
 from syndication.ledger.db import Database
 from tests.postgresql import Ledgers, ledgers
+from tests.warm import warm
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -114,5 +114,5 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def syndicate() -> list[str]:
-    """The command line as a stranger starts it, for `subprocess`."""
-    return [sys.executable, "-m", "syndication"]
+    """The command line in a process of its own, for `subprocess`."""
+    return [*warm(), "syndication"]

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.sink import free_port
+from tests.warm import warm
 
 ROOT = Path(__file__).parents[1]
 COMMANDS: dict[str, list[str]] = {
@@ -92,7 +93,7 @@ class Service:
     def cli(self, *arguments: str) -> Any:
         """What the command prints as JSON. A failure fails the test with what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "syndication", *arguments, "--json"], env=self.environment, cwd=ROOT,
+            [*warm(), "syndication", *arguments, "--json"], env=self.environment, cwd=ROOT,
             capture_output=True, text=True, timeout=90,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stderr}"

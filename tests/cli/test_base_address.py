@@ -14,6 +14,7 @@ from sqlalchemy import select
 from syndication.ledger.content import Feed, Publication
 from syndication.ledger.db import Database
 from tests.embedded.service import new_tree
+from tests.warm import warm
 
 pytestmark = pytest.mark.sqlite_only
 HOME = "https://news.example"
@@ -23,10 +24,9 @@ def run(db: Database, data_dir: Path, *command: str, base: str = "") -> subproce
     environment = os.environ | {
         "SYNDICATION_DATA_DIR": str(data_dir), "SYNDICATION_DATABASE_URL": db.url, "SYNDICATION_BASE_URL": base,
     }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=60,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    python_m = warm() if command[0] == "syndication" else [sys.executable, "-m"]
+    root = Path(__file__).parents[2]
+    return subprocess.run([*python_m, *command], env=environment, capture_output=True, text=True, timeout=60, cwd=root)
 
 
 def test_the_address_is_the_ledger_s(db: Database, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from syndication.ledger import presence
 from syndication.ledger.content import Entry
 from syndication.settings import Settings
 from syndication.wiring import Wiring
-from tests.cli.test_main import run
+from tests.warm import warm
 
 
 @pytest.fixture
@@ -32,6 +33,13 @@ def place(tmp_path: Path) -> Path:
     (tree / "boats/a.txt").write_text("Slow boats\n\nText.")
     (tree / "boats/bad.md").write_text("---\ntitle: A\npart: x\n---\nText")
     return tmp_path
+
+
+def run(data_dir: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SYNDICATION_DATA_DIR": str(data_dir), **env}
+    return subprocess.run(
+        [*warm(), "syndication", *arguments], env=environment, capture_output=True, text=True, timeout=60
+    )
 
 
 def entry(place: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from syndication.ledger.db import Database, ledger_now
 from syndication.ledger.operations import Seen
 from syndication.settings import Settings
 from syndication.wiring import Wiring
+from tests.warm import warm
 
 KEY = "k" * 40
 PUBLIC = "https://news.example"
@@ -161,7 +162,7 @@ def test_a_disk_that_is_full_and_one_that_nearly_is(tmp_path: Path, size: str, t
 def test_the_command_says_it_in_lines_and_in_json(tmp_path: Path) -> None:
     def doctor(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "syndication", "doctor", *options],
+            [*warm(), "syndication", "doctor", *options],
             env={**os.environ, "SYNDICATION_DATA_DIR": str(tmp_path / "var"), **env},
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip

@@ -17,8 +17,9 @@ import psutil
 import pytest
 import requests
 
+from tests.warm import warm
+
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "syndication"]
 PUBLICATION = """[publication]
 slug = "harbour"
 name = "Harbour Office"
@@ -66,7 +67,7 @@ class Service:
         self.words = data.parent / f"{data.name}.{self.port}.out"
         with self.words.open("wb") as out:
             self.process = subprocess.Popen(
-                [*COMMAND, "up", "--seeds", seeds], env=self.environment, cwd=ROOT, stdout=out,
+                [sys.executable, "-m", "syndication", "up", "--seeds", seeds], env=self.environment, cwd=ROOT, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
@@ -102,7 +103,12 @@ class Service:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], env=self.environment, cwd=ROOT, text=True, capture_output=True, timeout=90
+            [*warm(), "syndication", *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            timeout=90,
         )
 
     def interrupt(self) -> list[psutil.Process]:
