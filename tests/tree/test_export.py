@@ -55,8 +55,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_every_file_is_what_the_service_says(wiring: Wiring, new_entry: NewEntry, root: Path) -> None:
-    for n in range(45):  # so many that a feed has an archive
-        new_entry(f"e{n}", part=n + 1)
+    ids = [new_entry(f"e{n}", part=n + 1, draft=True) for n in range(45)]  # so many that a feed has an archive
+    publishing.publish(wiring.db, BASE, ids)
     done = export(wiring, root)
     paths = orjson.loads((root / ".syndication/headers.json").read_bytes())["paths"]
     assert done.documents == len(paths) > 60
@@ -131,7 +131,8 @@ def test_a_template_or_a_name_changes_every_page_and_equal_bytes_stay(
 def test_a_correction_changes_the_page_its_neighbours_and_the_archive(
     wiring: Wiring, new_entry: NewEntry, root: Path
 ) -> None:
-    ids = [new_entry(f"e{n}", part=n + 1) for n in range(45)]
+    ids = [new_entry(f"e{n}", part=n + 1, draft=True) for n in range(45)]
+    publishing.publish(wiring.db, BASE, ids)
     export(wiring, root)
     before = tree_of(root)
     with wiring.db.transaction() as session:

@@ -67,8 +67,7 @@ def nginx_at(place: Path, tree: Path, port: int, service_port: int) -> subproces
 
 @pytest.fixture
 def both(wiring: Wiring, new_entry: NewEntry, tmp_path: Path) -> Iterator[Both]:
-    for n in range(42):
-        new_entry(f"e{n}", part=n + 1)
+    publishing.publish(wiring.db, BASE, [new_entry(f"e{n}", part=n + 1, draft=True) for n in range(42)])
     with wiring.db.transaction() as session:
         rename_entry(session, session.get_one(Entry, 1), "first")
         rename_series(session, session.get_one(Series, 2), "high-water")
