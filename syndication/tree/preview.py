@@ -32,6 +32,7 @@ from syndication.web.pages import render
 from syndication.wiring import Wiring
 
 _NOBODY = "A" * 22  # a handle that nobody has
+_ICON = '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
 _SHEET = '<link rel="stylesheet" href="/static/site.css">'
 
 
@@ -81,7 +82,7 @@ def _page(wiring: Wiring, session: Session, entry: Entry) -> str:
         return ""
     html = render(wiring, "web/entry.html", **found.context)
     require_once(html, found.notice_text, channel="web page", template="web/entry.html", where=entry.slug)
-    return html.replace(_SHEET, f"<style>{_style(wiring)}</style>")
+    return html.replace(_ICON, "").replace(_SHEET, f"<style>{_style(wiring)}</style>")
 
 
 def _style(wiring: Wiring) -> str:

@@ -106,6 +106,14 @@ def test_security_headers_are_on_every_answer(client: TestClient, new_entry: New
         assert len(headers.get_list("content-security-policy")) == 1, path
 
 
+def test_every_page_names_an_icon_that_is_there(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    for path in ("/", "/series/ferries/tides/", "/nothing", "/subscribe", "/workbench", "/outbox/", "/partners/docs"):
+        (icon,) = re.findall(r'<link rel="icon" href="([^"]+)"', client.get(path).text)
+        answer = client.get(icon)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml"), path
+
+
 def test_a_series_longer_than_a_page(client: TestClient, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "A_PAGE", 2)
     for part in (1, 2, 3):
