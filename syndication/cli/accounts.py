@@ -66,7 +66,7 @@ def report(
     if csv_file:
         count = write_csv(wiring, issue, csv_file, states_of(in_state))
         if csv_file != "-":
-            say(f"{count:,} deliveries of issue {issue} in {csv_file}.")
+            say(f"{count:,} {'delivery' if count == 1 else 'deliveries'} of issue {issue} in {csv_file}.")
     if html_file:
         Path(html_file).write_text(_page(wiring, issue), "utf-8")
         say(f"The report of issue {issue} in {html_file}.")

@@ -148,9 +148,16 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M %Z").strip()
+    return escape(_words(value))
+
+
+def _words(value: Any) -> str:
+    """`{"scopes": [0], "cadence": "daily"}` is “scopes 0, cadence daily”."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return escape(", ".join(str(v) for v in value))
-    return escape(str(value))
+        return ", ".join(_words(one) for one in value)
+    return str(value)
 
 
 def _console() -> Any:

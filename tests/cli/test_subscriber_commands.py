@@ -34,6 +34,7 @@ def run(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_in_out_and_erased(run: Run, publication: int, tmp_path: Path) -> None:  # noqa: F811  # the fixture, by its name
     (tmp_path / "p.csv").write_text("address\nanna@example.org\n")
     assert json.loads(run(subscribers.app, "import", str(tmp_path / "p.csv"), "--json"))["added"] == 1
+    assert "{" not in run(subscribers.app, "show", "anna@example.org"), "a person reads it"
     shown = run(subscribers.app, "show", "Anna@example.org", "--json")
     assert json.loads(shown)["subscriptions"][0]["series"] == "all"
     assert run(subscribers.app, "show", "anna@example.org", "--json") == shown, "nothing reckoned from the clock"
