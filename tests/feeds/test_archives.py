@@ -221,6 +221,8 @@ def test_entries_of_one_moment_stand_once(db: Database, client: TestClient, new_
     publish(db, BASE, [new_entry(f"e{n}", published_at=moment) for n in range(45)], mail=False)
     assert len(pages(db)) == 1
     assert Reader(client).ids("json") == published(db)
+    publish(db, BASE, [new_entry("later")])
+    assert Reader(client).ids("json") == published(db)
 
 
 def test_an_archive_that_was_never_cut_is_caught_up(db: Database, client: TestClient, new_entry: NewEntry) -> None:

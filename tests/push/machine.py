@@ -23,12 +23,12 @@ class Machine:
     """`does`: path → what it answers: a status, `echo` (the challenge, with 200), `wrong` (another challenge), `more`, `hang`,
     `drip` (headers for ever), `flood` (a body for ever), `away:<url>` (a redirect), `away-flood` (one with a body for ever),
     `nul` (a status line with a NUL), `hold` (what it else would, once somebody came to a `release`). Else `echo` for GET and
-    204 for POST. `poured` counts the bytes of bodies for ever."""
+    204 for POST. `poured` counts the bytes of bodies for ever, `dripped` the headers."""
 
     def __init__(self) -> None:
         self.got: list[Got] = []
         self.does: dict[str, str | int] = {}
-        self.poured = 0
+        self.poured = self.dripped = 0
         self.released = threading.Event()
         self.stop = threading.Event()
         machine = self
@@ -72,6 +72,7 @@ class Machine:
                     to.flush_headers()
                     while not self.stop.wait(0.05):
                         to.wfile.write(b"X-Drip: drop\r\n")
+                        self.dripped += 1
                 case "flood" | "away-flood":
                     to.send_response(200 if does == "flood" else 302)
                     to.send_header("Location", "/elsewhere")

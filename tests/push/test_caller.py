@@ -88,6 +88,18 @@ def test_the_whole_exchange_ends_at_its_time(here: Caller, machine: Machine, doe
     machine.does["/"] = does
     answer = here.call("POST", f"{machine.url}/", body=b"x")
     assert (answer.status, answer.words) == (0, "no answer within 0.5 s")
+    assert machine.dripped < 60  # after a hundred headers it would have ended by itself
+
+
+def test_one_that_drips_ends_at_its_time_also_after_a_pause(here: Caller, machine: Machine) -> None:
+    assert here.call("POST", machine.url, body=b"x").status == 204
+    for _ in range(1_000):  # nothing is watched any more
+        if not here._deadlines._waiting:
+            break
+        time.sleep(0.01)
+    machine.does["/"] = "drip"
+    assert here.call("POST", f"{machine.url}/", body=b"x").words == "no answer within 0.5 s"
+    assert machine.dripped < 60
 
 
 def test_a_resolver_that_hangs_holds_nobody(here: Caller, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +182,7 @@ def test_the_answer_is_read_as_it_comes_and_no_connection_is_kept(here: Caller, 
 
 
 def test_a_drip_ends_under_tls_too(here: Caller, tmp_path: Path) -> None:
-    authority = certificate(tmp_path)
+    authority, drips = certificate(tmp_path), []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)
     here._session().verify = str(authority)
@@ -183,6 +195,7 @@ def test_a_drip_ends_under_tls_too(here: Caller, tmp_path: Path) -> None:
                 secure.sendall(b"HTTP/1.1 200 OK\r\n")
                 while True:
                     secure.sendall(b"X-Drip: drop\r\n")
+                    drips.append(1)
                     time.sleep(0.05)
 
         thread = threading.Thread(target=speak, daemon=True)
@@ -190,6 +203,7 @@ def test_a_drip_ends_under_tls_too(here: Caller, tmp_path: Path) -> None:
         answer = here.call("POST", f"https://127.0.0.1:{server.getsockname()[1]}/", body=b"x")
         thread.join(5)
     assert answer.words == "no answer within 0.5 s"
+    assert len(drips) < 60
 
 
 def certificate(place: Path) -> Path:

@@ -22,7 +22,7 @@ from syndication.ledger.machines import HubSubscription, Push
 from syndication.ledger.states import PUSH
 from syndication.publishing import publish, rerender_all
 from syndication.push import reports
-from syndication.push.fanout import fan_out_owed
+from syndication.push.fanout import anything_owed, fan_out_owed
 from syndication.push.sender import send_due
 from syndication.wiring import Wiring
 from tests.publishing.conftest import NewEntry
@@ -379,6 +379,8 @@ def test_a_feed_that_ends_denies_its_subscribers(
     assert denied.query["hub.reason"]
     assert (subscriptions(db)[0].state, subscriptions(db)[0].ended_reason) == ("ended", "feed ended")
     assert subscriptions(db)[0].ended_at is not None
+    with db.reading() as session:
+        assert not anything_owed(session)  # else every sweep would ring
 
 
 def test_other_hubs_are_pinged_at_each_change(

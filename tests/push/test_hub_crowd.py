@@ -23,6 +23,8 @@ from syndication.push import hub, sender
 from syndication.push.answer import Answer
 from syndication.push.fanout import fan_out_owed
 from syndication.push.sender import send_due
+from syndication.web import hub as door
+from syndication.web.app import create_app
 from syndication.wiring import Wiring
 from tests.publishing.conftest import NewEntry
 from tests.push.conftest import Subscribe
@@ -71,17 +73,42 @@ def test_a_host_with_many_slow_callbacks_keeps_no_other_waiting(
     assert states(db) == ["done"] * 21
 
 
-def crowd(wiring: Wiring, url: str, size: int) -> None:
-    """So many subscribers to the one topic there is, each of which has taken a document."""
+def crowd(wiring: Wiring, url: str, size: int, **shown: object) -> None:
+    """So many subscribers to the one topic there is, each of which has taken a document; `shown`: what else it did."""
     with wiring.db.transaction() as session:
         now, topic = clock.now(), session.scalars(select(HubTopic.id)).one()
         session.add_all(
             HubSubscription(
                 topic_id=topic, callback=f"{url}/crowd{n}", callback_hash=str(n), host="127.0.0.1", active_at=now,
-                lease_until=now + timedelta(days=1), delivered_at=now, delivered_etag="old",
+                lease_until=now + timedelta(days=1), delivered_etag="old", **{"delivered_at": now, **shown},
             )
             for n in range(size)
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "lane", "share"),
+    [({}, (DOCUMENT,), 1.0), ({"delivered_at": None}, (SOON, NEW), 0.5), ({"failures": 1}, (SUSPECT,), 0.25)],
+)
+def test_each_lane_has_its_share_of_the_threads(
+    subscribe: Subscribe, machine: Machine, wiring: Wiring, new_entry: NewEntry, db: Database,
+    monkeypatch: pytest.MonkeyPatch, shown: dict[str, object], lane: tuple[int, ...], share: float,
+) -> None:  # fmt: skip
+    change(wiring, push_per_host=100)
+    subscribe()
+    with db.transaction() as session:
+        session.execute(update(HubSubscription).values(state="ended"))
+    crowd(wiring, machine.url, 40, **shown)
+    publish(db, BASE, [new_entry("one")])
+    fan_out_owed(db, BASE)
+    over = threading.Event()
+    monkeypatch.setattr(sender.Caller, "call", lambda *_, **__: over.wait(60) and Answer(204, "No Content"))
+    one_round = sender._Round(wiring, sender.Caller(seconds=1))
+    with ThreadPoolExecutor(wiring.settings.push_threads) as pool:
+        while one_round._claim(pool):
+            assert len(one_round.lanes) == 1
+        over.set()
+    assert one_round.lanes == {lane: wiring.settings.push_threads * share}
 
 
 def test_what_no_thread_is_free_for_stays_in_the_ledger(
@@ -268,6 +295,14 @@ def test_a_host_is_asked_only_so_much_at_a_time(
     assert len(states(db, "verify")) == 5
 
 
+def test_one_visitor_asks_only_so_often(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_RATES", "2/minute")
+    app = create_app(wiring)
+    one, other = (TestClient(app, base_url=BASE, client=(peer, 50_000)) for peer in ("81.2.69.142", "81.2.69.143"))
+    assert [asks(one, f"https://reader{n}.example/") for n in range(3)] == [202, 202, 429]
+    assert asks(other, "https://reader.example/") == 202
+
+
 def test_a_question_under_way_is_open_too(client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "OPEN_QUESTIONS", 3)
     for number in range(3):
@@ -349,3 +384,19 @@ def test_what_ended_is_forgotten_in_the_end(
         (left,) = session.scalars(select(HubSubscription))
         assert left.callback.endswith("/stays")
         assert session.scalar(select(func.count()).select_from(Push)) == 0
+
+
+def test_one_that_ended_is_kept_while_a_push_names_it(
+    subscribe: Subscribe, wiring: Wiring, new_entry: NewEntry, db: Database
+) -> None:
+    subscribe()
+    publish(db, BASE, [new_entry("one")])
+    send_due(wiring)
+    subscribe(mode="unsubscribe")
+    with db.transaction() as session:  # its worker was asleep for ten days
+        session.execute(update(Push).where(Push.kind == "document").values(done_at=clock.now() + timedelta(days=10)))
+    for days, left in ((16, 1), (25, 0)):
+        with clock.shifted(timedelta(days=days)):
+            assert hub.expire_leases(db) == 0
+        with db.reading() as session:
+            assert session.scalar(select(func.count()).select_from(HubSubscription)) == left

@@ -413,6 +413,15 @@ def test_what_we_do_not_do_is_answered_with_the_whole(
     etree.fromstring(answer.content)
 
 
+def test_who_names_other_bytes_gets_none(client: TestClient, new_entry: NewEntry) -> None:
+    new_entry("tides")
+    tag = get(client).headers["etag"]
+    assert get(client, If_Match=tag).status_code == 200
+    refused = get(client, If_Match='"another"')
+    assert (refused.status_code, refused.headers["cache-control"]) == (412, "no-store")
+    assert "On tides" not in refused.text
+
+
 def test_two_headers_of_one_name_are_one_list(client: TestClient, new_entry: NewEntry) -> None:
     new_entry("tides")
     tag = get(client).headers["etag"]

@@ -186,7 +186,7 @@ def test_readership_over_http(
     for headers in (
         {"user-agent": "Feedly/1.0 (15 subscribers)"},
         {"user-agent": "Feedly/1.0 (16 subscribers)", "if-none-match": tag},  # the last word counts, 304 or 200
-        {"user-agent": "Feedbin feed-id:7 - 4 subscribers"},
+        {"user-agent": "Feedbin feed-id:7 - 4 readers"},
         {"user-agent": "newsboat/2.21"},
     ):
         client.get("/feeds/all.atom", headers=headers)
