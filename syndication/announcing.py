@@ -22,7 +22,7 @@ from syndication.ledger.content import Draft, Entry, Publication
 from syndication.ledger.db import ledger_now, ring_after_commit
 from syndication.ledger.lookup import content_of
 
-Kind = Literal["correction", "withdrawal"]
+Kind = Literal["correction", "retraction", "withdrawal"]
 SEVERITIES = ("typo", "correction", "retraction")  # a typo is announced nowhere
 
 
@@ -76,14 +76,16 @@ def _content(publication: Publication, about: Entry, told: Announcement) -> Entr
     was = content_of(about.revision)
     said = words(was.language or publication.language)
     day = locales.day(told.at.astimezone(ZoneInfo(publication.timezone)), was.language or publication.language)
-    title, sentence = (
-        (said.correction, said.was_corrected) if told.kind == "correction" else (said.withdrawal, said.was_withdrawn)
-    )
+    title, sentence = {
+        "correction": (said.correction, said.was_corrected),
+        "retraction": (said.retraction, said.was_retracted),
+        "withdrawal": (said.withdrawal, said.was_withdrawn),
+    }[told.kind]
     whole = sentence.format(title=was.title, date=day)
     body = f"<p>{html.escape(whole)}</p>"
     if told.remark:
         body += f"<p>{html.escape(told.remark)}</p>"
-    if told.kind == "correction":
+    if told.kind != "withdrawal":
         target = was.canonical_url or f"page:{about.series.slug}/{about.slug}/"
         body += f'<p><a href="{html.escape(target)}">{html.escape(was.title)}</a></p>'
     return EntryContent(

@@ -111,7 +111,8 @@ def correct(
         _revise(session, plan, entry, draft, remark)
         if severity != "typo":
             assert entry.revision is not None
-            plan.announcements.append(_announcement(plan, "correction", entry, entry.revision.number, remark, mail))
+            kind: Kind = "retraction" if severity == "retraction" else "correction"
+            plan.announcements.append(_announcement(plan, kind, entry, entry.revision.number, remark, mail))
 
     return carry_out(db, base_url, decide)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 class Words(NamedTuple):
     """`numbered` takes {part}, `whole` {title}, `every_entry` {publication}, `week_of` {date}, the last
-    four {title} and {date}."""
+    six {title} and {date}."""
 
     plain: str
     numbered: str
@@ -19,6 +19,8 @@ class Words(NamedTuple):
     week_of: str
     correction: str
     was_corrected: str
+    retraction: str
+    was_retracted: str
     withdrawal: str
     was_withdrawn: str
 
@@ -35,6 +37,8 @@ WORDS = {
         "week of {date}",
         "Correction: {title}",
         "“{title}” was corrected on {date}.",
+        "Retraction: {title}",
+        "A statement in “{title}” was retracted on {date}; the corrected text says what holds.",
         "Withdrawn: {title}",
         "“{title}” was withdrawn on {date}. Please do not rely on it any more.",
     ),
@@ -49,6 +53,8 @@ WORDS = {
         "Woche ab {date}",
         "Berichtigung: {title}",
         "„{title}“ wurde am {date} berichtigt.",
+        "Widerruf: {title}",
+        "Eine Aussage in „{title}“ wurde am {date} widerrufen; der berichtigte Text sagt, was gilt.",
         "Zurückgezogen: {title}",
         "„{title}“ wurde am {date} zurückgezogen. Bitte verlassen Sie sich nicht mehr darauf.",
     ),
@@ -63,6 +69,8 @@ WORDS = {
         "semaine du {date}",
         "Rectificatif : {title}",
         "« {title} » a été corrigé le {date}.",
+        "Rétractation : {title}",
+        "Une affirmation de « {title} » a été rétractée le {date} ; le texte corrigé dit ce qui vaut.",
         "Retiré : {title}",
         "« {title} » a été retiré le {date}. Veuillez ne plus vous y fier.",
     ),
@@ -77,6 +85,8 @@ WORDS = {
         "semana del {date}",
         "Corrección: {title}",
         "«{title}» se corrigió el {date}.",
+        "Retractación: {title}",
+        "El {date} se retractó una afirmación de «{title}»; el texto corregido dice lo que vale.",
         "Retirado: {title}",
         "«{title}» se retiró el {date}. No se fíe más de él, por favor.",
     ),

@@ -72,6 +72,16 @@ def test_a_typo_is_told_nowhere(db: Database, new_entry: NewEntry) -> None:
     assert titles(db) == ["On one"]
 
 
+def test_a_retraction_is_called_so(db: Database, new_entry: NewEntry) -> None:
+    publishing.publish(db, BASE, [new_entry("one")])
+    change(db, 1, severity="retraction")
+    publish_due(db, BASE)
+    assert titles(db) == ["Retraction: On one", "On one"]
+    told = orjson.loads(shown(db))["items"][0]
+    assert "was retracted on" in told["content_html"]
+    assert f'<a href="{BASE}/series/ferries/one/">On one</a>' in told["content_html"]
+
+
 def test_it_is_mailed_where_somebody_says_so(db: Database, new_entry: NewEntry) -> None:
     publishing.publish(db, BASE, [new_entry("one")], mail=False)
     publishing.withdraw(db, BASE, 1, "It was wrong.", severity="retraction", mail=True)
