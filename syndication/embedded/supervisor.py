@@ -24,7 +24,7 @@ from syndication.embedded.place import Children
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.25
-END_SECONDS = 2.5  # for SIGTERM; then SIGKILL: everything is gone within five seconds
+END_SECONDS = 2.0  # for SIGTERM; then SIGKILL: everything is gone within five seconds
 BROKER_END_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 STEADY_SECONDS = 30.0
