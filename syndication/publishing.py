@@ -1,7 +1,7 @@
 """Publish, schedule, correct, withdraw: the acts that change what the public sees, each one transaction (see `press`).
 
 Guarantees: an id is minted once; `mail_seq` is set at the first publication and moved only by a new publication after a
-withdrawal; what the gate refuses is not published.
+withdrawal, or taken away by one without mail; what the gate refuses is not published.
 """
 
 from __future__ import annotations
@@ -308,8 +308,8 @@ def publish_one(session: Session, plan: Plan, entry: Entry, mail: bool) -> None:
     if entry.published_at is None:
         stated = draft.published_at if draft else None
         entry.published_at = min(stated, plan.now) if stated else entry.updated_at
+    entry.mail_seq = seq if mail else None  # not the number it had: at once, a cursor may still stand before that
     if mail:
-        entry.mail_seq = seq
         entry.mailed_anew = again
         plan.mailable = True
     plan.changes.append(_change(entry, "published"))

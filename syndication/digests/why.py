@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.content import Record
+from syndication.digests.concerning import cut_of
 from syndication.digests.issues import zone_of
 from syndication.digests.schedule import AT_ONCE, last_slot, next_slot, slot_name
 from syndication.ledger import carrying, past
@@ -156,7 +157,7 @@ class _Inquiry:
                     f"{self.address} did not get {self.title}: it was withdrawn{at}{because} before it was mailed to them.",
                 )
         if self.entry.mail_seq is None:
-            return self._say("not", f"{self.title} was published without mail (--no-mail): it is mailed to nobody.")
+            return self._say("not", f"{self.title} is published without mail (--no-mail): it is mailed to nobody.")
         return None
 
     def _by_subscription(self, person: Subscriber) -> Answer:
@@ -225,11 +226,8 @@ class _Inquiry:
         )
         issue = self.session.scalars(query.order_by(Issue.id).limit(1)).first()
         if issue is not None:
-            self._saw(
-                "issue",
-                issue.id,
-                f"{issue.cadence}, slot {issue.slot}, numbers alone since{_on(issue.forgotten_at).removeprefix(' on')}",
-            )
+            since = _on(issue.forgotten_at).removeprefix(" on")
+            self._saw("issue", issue.id, f"{issue.cadence}, slot {issue.slot}, numbers alone since{since}")
         return issue
 
     def _when(self, person: Subscriber, wish: Subscription) -> str:
@@ -239,10 +237,14 @@ class _Inquiry:
                 Issue.cadence == wish.cadence,
                 Issue.state.in_(("cut", "freezing")),
                 Issue.upto_seq >= (self.entry.mail_seq or 0),
+                Issue.frozen_to < person.id,
             )
         )
         for issue in half:
-            if not issue.zones or person.timezone in issue.zones:
+            cut = cut_of(
+                self.session, issue.publication_id, issue.cadence, issue.slot, issue.zones, issue.upto_seq, issue.id
+            )
+            if (not cut.zones or person.timezone in cut.zones) and (not cut.scopes or wish.scope in cut.scopes):
                 self._saw("issue", issue.id, f"{issue.cadence}, slot {issue.slot}, {issue.state}")
                 return f"with issue {issue.id}, which is being made now"
         if wish.cadence == AT_ONCE:
@@ -250,11 +252,11 @@ class _Inquiry:
         zone, now = zone_of(person.timezone), clock.now()
         rule = (wish.cadence, zone, self.publication.daily_at, self.publication.weekly_on)
         at = last_slot(*rule, now)
-        cut = select(Issue.id).where(
+        made = select(Issue.id).where(
             Issue.publication_id == self.publication.id, Issue.cadence == wish.cadence, Issue.slot == slot_name(at)
         )
         late = at >= self.publication.created_at and (wish.active_at is None or wish.active_at <= at)
-        if not late or self.session.scalar(cut) is not None:
+        if not late or self.session.scalar(made) is not None:
             at = next_slot(*rule, now)
         return f"with the {wish.cadence} issue of {_local(at, person)}"
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -34,8 +34,8 @@ class Listed(NamedTuple):
 
 
 def carry(session: Session, issue_id: int, *, people: tuple[int, int] | None = None, again: bool = False) -> None:
-    """Lists what the issue's cancelled deliveries held, of all its people or of those in (after, until]; what is listed is
-    left alone. `again`: most of it is, and the rest is looked for."""
+    """Lists what the issue's cancelled deliveries held and its people still follow, of all of them or of those in (after,
+    until]; what is listed is left alone. `again`: most of it is, and the rest is looked for."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     owed = (
         select(
@@ -52,6 +52,7 @@ def carry(session: Session, issue_id: int, *, people: tuple[int, int] | None = N
             Delivery.state == "cancelled",
             Delivery.reply == WITH_ISSUE,
             Delivery.subscriber_id.is_not(None),
+            _followed(),
         )
     )
     if people is not None:
@@ -119,6 +120,19 @@ def drop_unfollowed(session: Session, subscriber_id: int) -> None:
     follows = {scope for scope, state, _ in wishes if state == "active"}
     shielded = {scope for scope, _, shields in wishes if shields and scope}
     take(session, [row for row in rows if not covered(row.series_id, follows, shielded)], None)
+
+
+def _followed() -> ColumnElement[bool]:
+    """As `covered`, of a delivery's person and an entry's series."""
+
+    def theirs(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+        wish = exists().where(Subscription.subscriber_id == Delivery.subscriber_id, *which)
+        return wish.correlate(Delivery, Entry)
+
+    active, own = Subscription.state == "active", Subscription.scope == Entry.series_id
+    return or_(
+        theirs(own, active), theirs(Subscription.scope == 0, active) & ~theirs(own, Subscription.shields.is_(True))
+    )
 
 
 def covered(series_id: int, scopes: Collection[int], shielded: Collection[int]) -> bool:

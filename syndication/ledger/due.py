@@ -13,6 +13,10 @@ from syndication.ledger.tables import Carried, Entry, SeriesStart, Subscription
 # Literal: a partial index does not match a parameter.
 _ACTIVE = literal_column("subscription.state = 'active'", Boolean)
 _AT_ONCE = literal_column("subscription.cadence = 'at-once'", Boolean)
+# Untyped: to SQLite a Boolean is `(…) = 1`, which matches none. Where no scopes are asked for, it is to walk by subscriber.
+_ACTIVE_AT_ONCE: ColumnElement[bool] = literal_column(
+    "subscription.state = 'active' AND subscription.cadence = 'at-once'"
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def concerned(cut: Cut, after: int = 0, until: int | None = None) -> list[Column
     """Of the subscribers in (after, until], the active subscriptions at the issue's cadence and hour."""
     conditions: list[ColumnElement[bool]] = [_AT_ONCE if cut.at_once else Subscription.cadence == cut.cadence, _ACTIVE]
     if cut.scopes:
-        conditions.append(Subscription.scope.in_(cut.scopes))
+        conditions = [_ACTIVE_AT_ONCE, Subscription.scope.in_(cut.scopes)]
     if cut.zones:
         conditions.append(Subscription.timezone.in_(cut.zones))
     if after:

@@ -184,6 +184,30 @@ def test_who_left_gets_nothing_and_who_comes_back_begins_anew(
     assert world.got(has_not, "pending") == []
 
 
+def test_what_they_left_before_it_was_cancelled_is_not_listed(world: World) -> None:
+    """Else it would wait for ever, and every issue at once would look at everybody for it."""
+    a, b, _ = world.series
+    with clock.frozen(START):
+        who = world.join(a)
+        world.join(b, who=who)
+        follows_all = world.join(0)
+        world.join(a, "weekly", who=follows_all)
+        left, kept = world.publish(0), world.publish(1)
+    issue = cut(world, 1)
+    with world.db.transaction() as session:
+        leave(session, session.get_one(Subscriber, who), BY_HAND, series_id=a)
+    cancel(world, issue)
+    with world.db.reading() as session:
+        listed = session.execute(select(Carried.subscriber_id, Carried.entry_id)).all()
+        assert sorted(map(tuple, listed)) == [(who, kept), (follows_all, kept)]
+        person = session.get_one(Subscriber, who)
+        assert why(session, person.address, session.get_one(Entry, left)).verdict == "not"
+    cut(world, 2)
+    assert world.got(who, "pending") == [kept]
+    with world.db.reading() as session:
+        assert not carrying.anything(session)
+
+
 def test_erased_with_the_person(world: World, cancelled: tuple[int, int, int, int]) -> None:
     issue, _, _, has_not = cancelled
     with world.db.transaction() as session:

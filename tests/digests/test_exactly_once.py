@@ -8,6 +8,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.digests import issues
@@ -265,6 +267,32 @@ class ExactlyOnce(RuleBasedStateMachine):
         if send != "not":
             self._send(step=1 if send == "all" else 2)
 
+    @rule(cadence=st.sampled_from(CADENCES), frozen=st.booleans())
+    def cut_by_hand(self, cadence: str, frozen: bool) -> None:
+        self.now += timedelta(seconds=1)
+        with clock.frozen(self.now):
+            made = issues.cut(self.db, cadence, now=True)
+            for issue in made if frozen else ():
+                issues.freeze(self.db, issue, chunk=2)
+
+    @rule(series=st.integers(1, 3), by_hand=st.booleans())
+    def publish_while_it_is_cut(self, series: int, by_hand: bool) -> None:
+        """Between the look and the cut comes an entry, and perhaps somebody else's cut of it."""
+        mine = vars(self.db)
+
+        def meanwhile() -> AbstractContextManager[Session]:
+            del mine["transaction"]
+            self.publish(series)
+            if by_hand:
+                self.cut_by_hand("at-once", False)
+            return self.db.transaction()
+
+        self.now += timedelta(minutes=2)
+        mine["transaction"] = meanwhile
+        with clock.frozen(self.now):
+            issues.cut_due(self.db)
+        mine.pop("transaction", None)
+
     def _freeze_and_die(self) -> None:
         """The worker is killed after the first chunk that made a delivery."""
 
@@ -382,7 +410,7 @@ def test_long_lives(seed: int) -> None:
         pick, scope = chance.randrange(PEOPLE), chance.randrange(4)
         cadence, zone = chance.choice(CADENCES), chance.choice(ZONES)
         shown = len(machine.entries) > len(machine.withdrawn)
-        match chance.randrange(15):
+        match chance.randrange(17):
             case 0 if len(machine.must) < PEOPLE:
                 machine.subscribe(scope, cadence, zone)
             case 1:
@@ -405,6 +433,10 @@ def test_long_lives(seed: int) -> None:
                 machine.publish(scope or 1)
             case 11 if machine._open_issues():
                 machine.cancel_and_carry_over(pick)
+            case 12:
+                machine.cut_by_hand(cadence, chance.random() < 0.5)
+            case 13:
+                machine.publish_while_it_is_cut(scope or 1, chance.random() < 0.5)
             case _:
                 machine.work(
                     chance.choice([1, 20, 61, 300, 700, 1445, 4000]),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from digest_world import EVERYTHING, START, World
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from syndication import clock
 from syndication.cli.up import NICE, _commands, _workers
-from syndication.digests import freezing, issues
+from syndication.digests import concerning, freezing, issues
 from syndication.hints import QUEUES
-from syndication.ledger import claims, cursors
+from syndication.ledger import claims, cursors, due
+from syndication.ledger.due import Cut
 from syndication.ledger.tables import Subscription
 from syndication.mail.sender import DIGESTS
 from syndication.settings import Settings
@@ -75,6 +77,28 @@ def test_an_entry_at_once_leaves_the_rows_of_who_follows_something_else(world: W
         assert len(world.got(follows_a)) == len(world.got(follows_b)) == 1
     with clock.frozen(START + timedelta(hours=1)):  # to stand behind where nothing came is not to be behind
         assert issues.cut_due(world.db) == []
+
+
+def test_its_followers_are_found_by_an_index(world: World) -> None:
+    """On SQLite, whose planner asks no statistics; PostgreSQL reads a small table whole, and does so with many rows."""
+    if not world.db.is_sqlite:
+        return
+    cut = Cut(world.publication, "at-once", (), 1, at_once=True, carried=False, scopes=(0, world.series[0]))
+    query = select(Subscription.id).where(*due.behind(cut, 0, 9))
+    with world.db.reading() as session:
+        said = str(query.compile(world.db.engine, compile_kwargs={"literal_binds": True}))
+        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {said}"))]
+    assert any("USING INDEX ix_subscription_at_once (scope=? AND subscriber_id<?)" in step for step in plan), plan
+
+
+def test_with_more_series_than_are_named_everybody_is_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concerning, "_MANY", 1)
+    a, b, _ = world.series
+    with clock.frozen(START):
+        people = [world.join(scope, "at-once") for scope in (a, b, EVERYTHING)]
+        one, two = world.publish(0), world.publish(1)
+        issues.freeze(world.db, *issues.cut_due(world.db))
+    assert [world.got(who) for who in people] == [[one], [two], [one, two]]
 
 
 def test_who_comes_to_mail_at_once_is_found_behind_within_a_minute(world: World) -> None:

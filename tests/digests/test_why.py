@@ -70,6 +70,24 @@ def test_when_they_will_in_their_own_time(world: World) -> None:
         assert "which is being made now" in ask(world, berlin, entry).sentence
 
 
+def test_an_issue_at_once_that_is_made_now_is_for_its_own_followers(world: World) -> None:
+    a, b, _ = world.series
+    with clock.frozen(START):
+        late, passed, first, last = (world.join(*wish) for wish in ((b,), (a,), (a, "at-once"), (a, "at-once")))
+        missed = world.publish(1)
+        issues.cut(world.db, "at-once")
+        entry = world.publish(0)
+        [issue] = issues.cut(world.db, "at-once")
+        issues.freeze(world.db, issue, chunk=1, beginning=True)
+        with world.db.transaction() as session:
+            for wish in session.scalars(select(Subscription).where(Subscription.subscriber_id.in_((late, passed)))):
+                wish.cadence = "at-once"
+        assert "waits to be sent" in ask(world, first, entry).sentence
+        assert f"with issue {issue}, which is being made now" in ask(world, last, entry).sentence
+        assert "with the next at-once issue" in ask(world, passed, entry).sentence, "it has gone past them"
+        assert "with the next at-once issue" in ask(world, late, missed).sentence, "it is for others"
+
+
 def test_a_slot_that_nobody_cut_yet_is_the_one(world: World) -> None:
     with clock.frozen(START):
         who, entry = world.join(EVERYTHING), world.publish()

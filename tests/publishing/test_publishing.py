@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import update
 
 from syndication import clock, embargo, press, publishing
+from syndication.digests import issues
 from syndication.errors import BadInput, Conflict, DisclaimerBreach, NeedsHuman
 from syndication.feeds import artifacts, owing
 from syndication.feeds.disclaimers import STANDARD, count_html
 from syndication.ledger import notices
+from syndication.ledger.audience import Subscriber, Subscription
 from syndication.ledger.content import Artifact, Draft, Entry, Feed, Publication
 from syndication.ledger.db import Database
 from tests.publishing.conftest import NewEntry, redraft
@@ -74,6 +76,33 @@ def test_a_backfill_enters_by_its_date_and_is_mailed_to_nobody(db: Database, new
     assert [i["title"] for i in feed(db)["items"]] == ["On new", "On old"]
     assert feed(db)["items"][1]["date_published"].startswith("2019-05-01")
     assert entry(db, old).mail_seq is None
+
+
+def test_published_again_without_mail_it_goes_to_nobody_at_once_either(db: Database, new_entry: NewEntry) -> None:
+    """Its follower's cursor stands before the number that it had, since nothing came in its series meanwhile."""
+    one, other = new_entry("one"), new_entry("other", series=2)
+    now = clock.now()
+    with db.transaction() as session:
+        person = Subscriber(
+            publication_id=1, address="a@example.org", address_key="a@example.org", domain="example.org", language="en",
+            timezone="UTC", handle=b"h" * 16, created_at=now,
+        )  # fmt: skip
+        session.add(person)
+        session.flush()
+        session.add(
+            Subscription(
+                subscriber_id=person.id, timezone="UTC", series_id=1, scope=1, cadence="at-once", state="active", cursor=0,
+                asked_at=now, active_at=now,
+            )
+        )  # fmt: skip
+    publishing.publish(db, BASE, [one])
+    publishing.withdraw(db, BASE, one, "Too early.")
+    publishing.publish(db, BASE, [other])
+    assert issues.cut(db, "at-once") == []
+    publishing.publish(db, BASE, [one], mail=False)
+    with clock.frozen(now + timedelta(minutes=5)):
+        assert issues.cut(db, "at-once") == []
+    assert entry(db, one).mail_seq is None
 
 
 def test_a_date_in_the_future_is_not_shown(db: Database, new_entry: NewEntry) -> None:
