@@ -38,7 +38,7 @@ check: $(VENV)/.ready-dev ## format, lint, types, import contracts
 
 test: $(VENV)/.ready-dev ## the whole suite, real servers included
 	scripts/setup
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 3
 
 bench: $(VENV)/.ready-bench ## the benchmark tables (NAME=publish for one, ARGS= for its options)
 	scripts/setup bench
