@@ -146,10 +146,10 @@ def _carried(
 def _entries(
     session: Session, cut: Cut, alike: Iterable[Alike], special: Mapping[int, _Special]
 ) -> tuple[MailableEntry, ...]:
-    """Every entry that may lie in somebody's window. At once, a cursor may have stood for years where nothing came."""
+    """Every entry that may lie in somebody's window. Series by series: a cursor that was moved at once may have stood for years
+    where nothing came."""
     began = [pair for some in alike for pair in some.stood] + [pair for one in special.values() for pair in one.starts]
     oldest: dict[int, int] = {}
     for scope, cursor in began:
-        known_as = scope if cut.at_once else 0
-        oldest[known_as] = min(oldest.get(known_as, cursor), cursor)
+        oldest[scope] = min(oldest.get(scope, cursor), cursor)
     return tuple(MailableEntry(*row) for row in cursors.mailable(session, cut.publication_id, oldest, cut.upto))

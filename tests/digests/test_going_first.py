@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from digest_world import EVERYTHING, START, World
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from syndication import clock
 from syndication.cli.up import NICE, _commands, _workers
@@ -120,6 +121,37 @@ def test_who_comes_to_mail_at_once_is_found_behind_within_a_minute(world: World)
         assert world.got(who) == [missed]
         assert issues.cut(world.db, "at-once") == []
     world.equation()
+
+
+def test_who_stood_where_nothing_came_makes_no_digest_read_what_came_elsewhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, _ = world.series
+    read: list[dict[int, int]] = []
+    mailable = cursors.mailable
+
+    def seen(
+        session: Session, publication: int, after: dict[int, int], upto: int
+    ) -> list[tuple[int, int, int, int, bool]]:
+        read.append(dict(after))
+        return mailable(session, publication, after, upto)
+
+    monkeypatch.setattr(cursors, "mailable", seen)
+    with clock.frozen(START):
+        who, stood = world.join(a), world.join(b, cursor=0)
+        for _ in range(3):
+            world.publish(0)
+        [issue] = issues.cut(world.db, "daily", now=True)
+        issues.freeze(world.db, issue)
+        with world.db.transaction() as session:
+            session.scalars(select(Subscription).where(Subscription.subscriber_id == stood)).one().cursor = 0
+        entry = world.publish(0)
+    with clock.frozen(START + timedelta(hours=1)):
+        [issue] = issues.cut(world.db, "daily", now=True)
+        issues.freeze(world.db, issue)
+    assert read[-1] == {a: 3, b: 0}
+    assert world.got(who)[-1:] == [entry]
+    assert world.got(stood) == []
 
 
 def test_entries_are_read_from_where_each_series_stood(world: World) -> None:
