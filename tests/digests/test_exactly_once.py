@@ -233,10 +233,20 @@ class ExactlyOnce(RuleBasedStateMachine):
     @precondition(lambda self: self._open_issues())
     @rule(pick=st.integers(0, 5))
     def cancel_and_carry_over(self, pick: int) -> None:
-        """An issue is cancelled, perhaps half frozen, perhaps half sent. Everybody must have what they had to have before."""
+        """An issue is cancelled, perhaps half frozen, perhaps half sent. Everybody must have what they had to have before, less
+        what waited for them in it and they follow no more."""
         going = self._open_issues()
+        waited = (
+            select(Delivery.subscriber_id, EditionEntry.entry_id)
+            .join(EditionEntry, EditionEntry.edition_id == Delivery.edition_id)
+            .where(Delivery.issue_id == going[pick % len(going)], Delivery.state == "pending")
+        )
         with clock.frozen(self.now), self.db.transaction() as session:
+            held = [(who or 0, entry) for who, entry in session.execute(waited)]
             issues.cancel(session, going[pick % len(going)], carry_over=True)
+        for who, entry in held:
+            if not self._follows(who, self.entries[entry]):
+                self.must[who].discard(entry)
 
     # -- what the workers do
 
