@@ -27,6 +27,7 @@ from syndication.ledger.db import Database
 from syndication.publishing import publish
 from syndication.web.conditional import http_date
 from syndication.web.feeds import Feeds
+from syndication.web.shelf import Shelf
 from syndication.wiring import Wiring
 from tests.feeds.feed_world import breaks
 from tests.sink import free_port
@@ -229,6 +230,37 @@ def test_after_a_change_it_looks_four_times_as_often(
             assert f"On {title}" in get(client).text
             at = 6.0 if title == "gales" else after
             get(client)
+
+
+def test_a_look_that_takes_long_leaves_as_much_time_before_the_next(
+    wiring: Wiring, new_entry: NewEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    object.__setattr__(wiring.settings, "feed_check_seconds", 4.0)
+    at, took, compare = 0.0, 3.0, Shelf.compare
+    monkeypatch.setattr(clock, "monotonic", lambda: at)
+
+    def slow(shelf: Shelf) -> set[str]:
+        nonlocal at
+        at += took
+        return compare(shelf)
+
+    monkeypatch.setattr(Shelf, "compare", slow)
+    new_entry("tides")
+    with browser(wiring) as client:
+        assert "On tides" in get(client).text
+        looks = [("storms", 5.9, 6.0), ("gales", 11.9, 12.0)]  # each ends three seconds after it began
+        for title, before, after in looks:
+            new_entry(title)
+            at = before
+            assert f"On {title}" not in get(client).text
+            at = after
+            assert f"On {title}" in get(client).text
+        new_entry("squalls")
+        at, took = 18.0, 9.0  # a ledger that hung is asked again soon
+        get(client)
+        new_entry("floes")
+        at = 31.0
+        assert "On floes" in get(client).text
 
 
 def test_bytes_newer_than_the_check_go_with_their_own_validators(wiring: Wiring, new_entry: NewEntry) -> None:
