@@ -33,9 +33,9 @@ PACKAGES = Path(__file__).resolve().parents[2]
 AGAIN_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 NICE = {
-    "digest-worker": 10,
-    "mail-worker": 10,
-    "push-worker": 5,
+    "digest-worker": 15,
+    "mail-worker": 15,
+    "push-worker": 10,
 }  # they yield the processors to who publishes and serves
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PREPARING = "the publication is being prepared"
