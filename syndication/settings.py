@@ -86,7 +86,7 @@ class Settings(BaseSettings):
 
     feed_cache_bytes: int = Field(64_000_000, ge=0, description="Compressed feed documents one web process keeps.")
     feed_check_seconds: float = Field(
-        0.2,
+        0.1,
         gt=0,
         description="How often a web process compares its feeds with the ledger; four times as often after a change.",
     )
