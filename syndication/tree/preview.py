@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
@@ -60,8 +61,8 @@ def preview(wiring: Wiring, entry_id: int, directory: Path) -> Preview:
     with rehearsed(wiring.db, wiring.base_url, decide) as session:
         entry, publication = session.get_one(Entry, entry_id), the_publication(session)
         entry.published_at = at or entry.published_at
-        page = _page(wiring, session, entry)
-        subject, html, text = _mail(wiring, session, publication, entry)
+        page, on_page = _page(wiring, session, entry)
+        subject, html, text, in_mail = _mail(wiring, session, publication, entry)
         assert entry.revision is not None
         media = {
             f"{found.sha256}.{found.ext}": found.data
@@ -69,20 +70,28 @@ def preview(wiring: Wiring, entry_id: int, directory: Path) -> Preview:
                 select(Media).where(Media.sha256.in_(content_of(entry.revision).media)).options(undefer(Media.data))
             )
         }
-    written = {"page.html": page, "mail.html": html, "mail.txt": text}
-    _write(directory, {name: _at_hand(wiring.base_url, words) for name, words in written.items()}, media)
+    written = {
+        name: _at_hand(wiring.base_url, words)
+        for name, words in (("page.html", page), ("mail.html", html), ("mail.txt", text))
+    }
+    for name, notice in (("page.html", on_page), ("mail.html", in_mail), ("mail.txt", in_mail)):
+        if written[name]:  # these are the final bytes
+            form: Literal["html", "text"] = "text" if name.endswith(".txt") else "html"
+            require_once(written[name], notice, channel="preview", template=name, form=form, where=entry.slug)
+    _write(directory, written, media)
     return Preview(
         str(directory / "page.html") if page else "", str(directory / "mail.html"), str(directory / "mail.txt"), subject
     )
 
 
-def _page(wiring: Wiring, session: Session, entry: Entry) -> str:
+def _page(wiring: Wiring, session: Session, entry: Entry) -> tuple[str, str]:
+    """(HTML, its notice); empty where the page is the publisher's own."""
     found = shown.entry(session, wiring.base_url, entry.series.slug, entry.slug)
     if not isinstance(found, shown.Shown):
-        return ""
+        return "", ""
     html = render(wiring, "web/entry.html", **found.context)
     require_once(html, found.notice_text, channel="web page", template="web/entry.html", where=entry.slug)
-    return html.replace(_ICON, "").replace(_SHEET, f"<style>{_style(wiring)}</style>")
+    return html.replace(_ICON, "").replace(_SHEET, f"<style>{_style(wiring)}</style>"), found.notice_text
 
 
 def _style(wiring: Wiring) -> str:
@@ -91,8 +100,8 @@ def _style(wiring: Wiring) -> str:
     return next(place for place in places if place.is_file()).read_text("utf-8")
 
 
-def _mail(wiring: Wiring, session: Session, publication: Publication, entry: Entry) -> tuple[str, str, str]:
-    """(subject, HTML part, text part) of the mail at once."""
+def _mail(wiring: Wiring, session: Session, publication: Publication, entry: Entry) -> tuple[str, str, str, str]:
+    """(subject, HTML part, text part, their notice) of the mail at once."""
     assert entry.revision is not None
     text = text_of(entry.revision, entry, publication, wiring.base_url)
     notice = notices.current(session, publication.id, publication.language)
@@ -103,7 +112,7 @@ def _mail(wiring: Wiring, session: Session, publication: Publication, entry: Ent
     values |= dict.fromkeys(("unsubscribe", "preferences", "browser"), _NOBODY)
     message = message_from_bytes(fill(compiled, values), policy=policy.default)
     parts = {part.get_content_type(): part.get_content() for part in message.walk() if not part.is_multipart()}
-    return compiled.subject, parts["text/html"], parts["text/plain"]
+    return compiled.subject, parts["text/html"], parts["text/plain"], notice.text
 
 
 def _at_hand(base_url: str, words: str) -> str:

@@ -15,7 +15,7 @@ from syndication.ledger import pushes
 from syndication.ledger.content import Artifact, Feed
 from syndication.ledger.db import Database
 from syndication.ledger.machines import HubSubscription, HubTopic, Push
-from syndication.ledger.pushes import Result
+from syndication.ledger.pushes import Claim, Result
 from syndication.publishing import publish
 from syndication.push.fanout import fan_out_owed
 from syndication.push.http import Caller
@@ -147,19 +147,25 @@ def test_two_documents_are_never_under_way_to_one_subscriber(
     assert [got.body.count(b"<entry") for got in machine.got] == [0, 2]
 
 
+def claimed_twice(db: Database) -> tuple[Claim, Claim]:
+    """The claim whose lease ran out, and the present one of the same push."""
+    claims = []
+    for minutes in (0, 5):
+        with clock.shifted(timedelta(minutes=minutes)), db.transaction() as session:
+            claim = pushes.claim(session, priorities=range(4), size=1, lease_seconds=60)
+            assert claim is not None
+            claims.append(claim)
+    late, present = claims
+    return late, present
+
+
 def test_a_late_word_about_what_somebody_else_has_claimed_counts_for_nothing(
     subscribe: Subscribe, new_entry: NewEntry, db: Database
 ) -> None:
     subscribe()
     publish(db, BASE, [new_entry("one")])
     fan_out_owed(db, BASE)
-    claims = []
-    for minutes in (0, 5):
-        with clock.shifted(timedelta(minutes=minutes)), db.transaction() as session:
-            claims.append(pushes.claim(session, priorities=range(4), size=1, lease_seconds=60))
-    late, present = claims
-    assert late is not None
-    assert present is not None
+    late, present = claimed_twice(db)
     with db.transaction() as session:
         pushes.finish(session, late.token, [Result(late.rows[0].id, "failed", "late")])
         pushes.give_back(session, late.token, [late.rows[0].id])
@@ -241,13 +247,7 @@ def test_a_yes_that_comes_after_its_claim_ran_out_counts_for_nothing(
     client: TestClient, wiring: Wiring, db: Database
 ) -> None:
     assert asks(client, "https://reader.example/", ALL) == 202
-    claims = []
-    for minutes in (0, 5):
-        with clock.shifted(timedelta(minutes=minutes)), db.transaction() as session:
-            claims.append(pushes.claim(session, priorities=range(4), size=1, lease_seconds=60))
-    late, good = claims
-    assert late is not None
-    assert good is not None
+    late, good = claimed_twice(db)
     with db.transaction() as session:
         pushes.finish(session, good.token, [Result(good.rows[0].id, "failed", "404")])
     one_round = _Round(wiring, Caller(seconds=1))

@@ -97,3 +97,10 @@ def test_what_would_be_refused_is_told(desk: Wiring, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NeedsHuman, match="name another directory"):
         preview(desk, 1, tmp_path / "file")
+
+
+def test_what_is_written_is_what_was_counted(desk: Wiring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syndication.tree.preview._at_hand", lambda _, words: words * 2)
+    with pytest.raises(DisclaimerBreach):
+        preview(desk, 1, tmp_path / "seen")
+    assert not (tmp_path / "seen").exists()
