@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from starlette.testclient import TestClient
 
 from syndication import clock
@@ -73,7 +73,7 @@ class Town:
 
     def rows(self, model: type) -> list:
         with self.db.reading() as session:
-            return list(session.scalars(select(model)))
+            return list(session.scalars(select(model).order_by(*inspect(model).primary_key)))
 
 
 @pytest.fixture
